@@ -1,1 +1,25 @@
-//! stub
+//! The wire contract between tracker, agent and cli.
+//!
+//! [`generated`] is Rust made from `schema/*.capnp` and checked in, so that building needs no
+//! Cap'n Proto compiler. Beside it stand the contract's words as Rust types, parsed once where a
+//! message comes in ([`Place`], [`Failure`], [`Replica`]), and their way to and from the wire.
+//! Does no I/O.
+
+pub mod batch;
+pub mod failure;
+pub mod generated;
+pub mod outcome;
+pub mod place;
+pub mod replica;
+pub mod wire;
+
+pub use failure::{Code, Failure};
+pub use generated::{
+    agent_capnp, broker_capnp, byte_stream_capnp, dataset_capnp, location_capnp, outcome_capnp,
+    source_capnp, transfer_capnp, user_capnp,
+};
+pub use place::{Destination, Location, Machine, Place, PlaceError};
+pub use replica::Replica;
+
+/// The protocol's version: two programs of different versions refuse each other.
+pub const PROTOCOL: u16 = 1;

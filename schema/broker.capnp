@@ -1,0 +1,47 @@
+@0xd2b6f93e7015a855;
+# The right to plan with, and to read, one dataset of the fleet.
+
+using Answer = import "outcome.capnp";
+using Dataset = import "dataset.capnp";
+
+interface Broker {
+  # Handed to whoever receives: to the cli for a download, to the destination's agent for a copy.
+
+  replicas @0 (sink :Dataset.ReplicaSink) -> (outcome :Answer.Outcome(Answer.Nothing));
+  # Every known replica, online or off, with all its snapshots and bookmarks.
+
+  reach @1 (place :Dataset.Place, receiver :Data, maySnapshot :Bool) -> (outcome :Answer.Outcome(Offer));
+  # Asks the agent at `place` for a ticket. `receiver` is the fingerprint (SHA-256 of the public
+  # key, 32 bytes) of the key that the receiver's data connection will show; empty without TLS.
+  # A Broker for one dataset never reaches another.
+}
+
+struct Offer {
+  uris @0 :List(Text);
+  # Sturdyrefs of a Source, the most direct first: to be dialled in this order. Secret.
+  rendezvous @1 :Rendezvous;
+  # For when none of them can be reached.
+}
+
+interface Rendezvous {
+  relay @0 () -> (outcome :Answer.Outcome(Relay));
+  # Has the sender meet the receiver at the tracker.
+}
+
+struct Relay {
+  uri @0 :Text;
+  # The sturdyref of a Source at the tracker, which passes everything on. Secret.
+}
+
+interface Dialler {
+  # The sender's end of an offer: it dials out, where it can't be dialled.
+
+  dial @0 (uri :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
+  # Restores a Meeting at `uri` on a data connection of its own and brings the Source there.
+}
+
+interface Meeting {
+  # Where a sender that dialled out hands over its Source.
+
+  bring @0 (source :import "source.capnp".Source);
+}
