@@ -1,0 +1,8 @@
+//! What the three binaries share: arguments from a file, logs, exit statuses, the state folder and
+//! signals. Knows neither the network nor what any of the binaries is for.
+
+pub mod config;
+pub mod exit;
+pub mod log;
+pub mod shutdown;
+pub mod state;

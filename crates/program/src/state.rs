@@ -1,0 +1,92 @@
+//! The folder in which a program keeps what must survive it, locked by one process.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The folder to use where `--state-dir` names none: `$STATE_DIRECTORY` (systemd's), else
+/// `/var/lib/zatlas/NAME` for root, else `zatlas/NAME` in the user's XDG state home.
+pub fn default_folder(name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("STATE_DIRECTORY") {
+        return Ok(PathBuf::from(folder));
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(Path::new("/var/lib/zatlas").join(name));
+    }
+    let home = match (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME")) {
+        (Some(state), _) => PathBuf::from(state),
+        (None, Some(home)) => Path::new(&home).join(".local/state"),
+        (None, None) => bail!("neither XDG_STATE_HOME nor HOME is set\nGive --state-dir."),
+    };
+    Ok(home.join("zatlas").join(name))
+}
+
+/// A state folder that is ours alone, until this is dropped or the process ends.
+#[derive(Debug)]
+pub struct StateFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl StateFolder {
+    /// Makes the folder where it is missing (mode 0700) and locks it; `None` where another process
+    /// holds it.
+    pub fn try_open(path: &Path) -> Result<Option<Self>> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot make the state folder {}", path.display()))?;
+        let file = path.join("lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&file)
+            .with_context(|| format!("cannot open {}", file.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", file.display()))
+            }
+        }
+    }
+
+    /// The same, where another process's hold is an error.
+    pub fn open(path: &Path) -> Result<Self> {
+        match Self::try_open(path)? {
+            Some(folder) => Ok(folder),
+            None => bail!(
+                "the state folder {} is in use by another process\n\
+                 Stop that one first, or give this one its own --state-dir.",
+                path.display()
+            ),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_held_by_one() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let held = StateFolder::open(&path).unwrap();
+        assert!(StateFolder::try_open(&path).unwrap().is_none());
+        let error = StateFolder::open(&path).unwrap_err().to_string();
+        assert!(error.contains("in use by another process"), "{error}");
+        drop(held);
+        StateFolder::open(&path).unwrap();
+    }
+}
