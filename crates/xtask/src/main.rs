@@ -1,2 +1,46 @@
-//! stub
-fn main() {}
+//! The project's own tasks: `cargo xtask COMMAND`.
+//!
+//! Never part of the product: nothing else depends on this crate.
+
+mod cargo;
+mod install;
+mod lab;
+mod needs;
+mod process;
+mod schema;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "The project's own tasks")]
+enum Task {
+    /// Check everything: format, lints, all tests, and those that need real OpenZFS in the lab
+    Test(test::Options),
+    /// Make the checked-in Rust from the Cap'n Proto schemas
+    Schema(schema::Options),
+    /// Real OpenZFS in a virtual machine
+    #[command(subcommand)]
+    Lab(lab::Task),
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Test(options) => test::run(&options),
+        Task::Schema(options) => schema::run(&options),
+        Task::Lab(task) => lab::main(&task),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The repository's root.
+#[expect(clippy::expect_used, reason = "this crate lies two folders below the root")]
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/xtask").to_owned()
+}
