@@ -10,24 +10,17 @@ interface Source {
   # relayed), it is used in the same way. Dead with its connection.
 
   open @0 (hello :Answer.Hello) -> (outcome :Answer.Outcome(Dataset.Dataset));
-  # The dataset as it is now. Snapshots beyond a message's size come from `snapshots`.
+  # The dataset as it is now, without its snapshots.
 
-  snapshots @1 (sink :SnapshotSink) -> (outcome :Answer.Outcome(Answer.Nothing));
-  # All its snapshots and bookmarks.
-
-  takeSnapshot @2 () -> (outcome :Answer.Outcome(Dataset.Snapshot));
+  takeSnapshot @1 () -> (outcome :Answer.Outcome(Dataset.Snapshot));
   # Takes zatlas-<UTC time>. Refused where the ticket doesn't allow it, or where one exists.
 
-  estimate @3 (request :SendRequest) -> (outcome :Answer.Outcome(Estimate));
+  estimate @2 (request :SendRequest) -> (outcome :Answer.Outcome(Estimate));
   # By `zfs send -nvP`.
 
-  send @4 (request :SendRequest, sink :ByteStream) -> (outcome :Answer.Outcome(Sent));
+  send @3 (request :SendRequest, sink :ByteStream) -> (outcome :Answer.Outcome(Sent));
   # Writes the stream into the sink and ends it. The answer comes when `zfs send` has exited;
   # the sink is ended only after it exited with 0.
-}
-
-interface SnapshotSink {
-  write @0 (snapshots :List(Dataset.Snapshot), bookmarks :List(Dataset.Snapshot)) -> stream;
 }
 
 struct SendRequest {

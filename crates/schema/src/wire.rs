@@ -100,7 +100,8 @@ pub fn read_dataset(reader: dataset::Reader<'_>) -> Result<DatasetPart> {
     })
 }
 
-fn read_properties(reader: dataset::Reader<'_>) -> Result<Properties> {
+/// Reads all of a dataset but its name and snapshots.
+pub fn read_properties(reader: dataset::Reader<'_>) -> Result<Properties> {
     Ok(Properties {
         kind: read_kind(reader.get_kind()?),
         guid: Guid(reader.get_guid()),
