@@ -1,0 +1,162 @@
+//! A client's connection to a vat: dial, prove, restore.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use capnp::capability::{Client, FromClientHook};
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use futures::TryFutureExt;
+use futures::channel::{mpsc, oneshot};
+use rustls::pki_types::ServerName;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::address::Address;
+use crate::connect_error::ConnectError;
+use crate::counter::ClosedDoor;
+use crate::drive::{Wish, drive};
+use crate::fingerprint::Fingerprint;
+use crate::identity::{Identity, Security};
+use crate::limits::Limits;
+use crate::network::{Vat, connection_lost, speak};
+use crate::object_id::ObjectId;
+use crate::socket::Socket;
+use crate::tls::{PinnedServer, client_config};
+use crate::transport::Transport;
+use crate::uri::{Auth, SturdyRef};
+
+/// An open connection to a vat, on which its target was restored. Dropping it closes it.
+///
+/// It is driven by a task on the thread that made it.
+pub struct Connection {
+    target: Client,
+    local: Address,
+    wishes: mpsc::UnboundedSender<Wish>,
+    closed: CancellationToken,
+    closing: DropGuard,
+}
+
+/// Connects to the vat that serves `target` and restores it, all before `deadline` is over.
+///
+/// `security` is how this side shows itself: a target with a pin needs [`Security::Tls`] with any identity;
+/// for an insecure target it plays no part. Must run within a [`tokio::task::LocalSet`].
+///
+/// # Errors
+/// See [`ConnectError`]; [`ConnectError::is_unreachable`] tells whether another path could work.
+pub async fn connect(
+    target: &SturdyRef,
+    security: &Security,
+    deadline: Duration,
+) -> Result<Connection, ConnectError> {
+    connect_with(target, security, deadline, &Limits::default()).await
+}
+
+/// As [`connect`], with other bounds than the default ones (the stream window among them).
+///
+/// # Errors
+/// As for [`connect`].
+pub async fn connect_with(
+    target: &SturdyRef,
+    security: &Security,
+    deadline: Duration,
+    limits: &Limits,
+) -> Result<Connection, ConnectError> {
+    let address = &target.address;
+    let until = Instant::now() + deadline;
+    let late = |_| ConnectError::TimedOut { address: address.clone(), deadline };
+    let socket = timeout_at(until, Socket::connect(address))
+        .await
+        .map_err(late)?
+        .map_err(|source| ConnectError::dialling(address, source))?;
+    let local = socket.local_address().map_err(|source| ConnectError::dialling(address, source))?;
+    let transport = match (target.auth, security) {
+        (Auth::Insecure, _) => Transport::Plain(socket),
+        (Auth::Tls(_), Security::Insecure) => {
+            return Err(ConnectError::NoIdentity { address: address.clone() });
+        }
+        (Auth::Tls(pin), Security::Tls(identity)) => {
+            timeout_at(until, handshake(socket, address, identity, pin)).await.map_err(late)??
+        }
+    };
+    let mut vat = speak(transport, Side::Client, None, Box::new(ClosedDoor), limits);
+    let (target, answered) = vat.restore(target.id.clone());
+    let link = vat.link.clone();
+    let connection = Connection::drive(vat, target, local, limits.closing);
+    let answer = timeout_at(until, answered).await.map_err(late)?;
+    match answer.unwrap_or_else(|_| Err(connection_lost())) {
+        Ok(()) => Ok(connection),
+        Err(error) => Err(ConnectError::restoring(address, link.fault(), error)),
+    }
+}
+
+async fn handshake(
+    socket: Socket,
+    address: &Address,
+    identity: &Identity,
+    expected: Fingerprint,
+) -> Result<Transport, ConnectError> {
+    let pin = Arc::new(PinnedServer::new(expected));
+    let config = client_config(identity, pin.clone()).map_err(ConnectError::Identity)?;
+    // No name is sent or checked, but rustls wants one.
+    let name = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
+    match TlsConnector::from(Arc::new(config)).connect(name, socket).await {
+        Ok(stream) => Ok(Transport::Tls(Box::new(TlsStream::from(stream)))),
+        Err(source) => Err(match pin.wrong_key() {
+            Some(found) => ConnectError::WrongKey { address: address.clone(), expected, found },
+            None => ConnectError::NoTls { address: address.clone(), source },
+        }),
+    }
+}
+
+impl Connection {
+    fn drive(vat: Vat, target: Client, local: Address, grace: Duration) -> Self {
+        let (wishes, wished) = mpsc::unbounded();
+        let (closing, closed) = (CancellationToken::new(), CancellationToken::new());
+        let (told_to_close, done) = (closing.clone(), closed.clone().drop_guard());
+        tokio::task::spawn_local(async move {
+            drive(vat, wished, told_to_close, grace).await;
+            drop(done);
+        });
+        Self { target, local, wishes, closed, closing: closing.drop_guard() }
+    }
+
+    /// The object that the target's id stands for. It was restored while connecting.
+    pub fn target<T: FromClientHook>(&self) -> T {
+        self.target.clone().cast_to()
+    }
+
+    /// The object with this id on the same vat. It can be called at once; if it can't be restored, the calls
+    /// fail with the vat's exception.
+    pub fn restore<T: FromClientHook>(&self, id: ObjectId) -> T {
+        let (granted, client) = oneshot::channel();
+        // If nobody is there to grant it any more, the other end hears of it below.
+        let _ = self.wishes.unbounded_send(Wish { id, granted });
+        let client = client.map_err(|_| connection_lost());
+        capnp_rpc::new_future_client::<Client>(client).cast_to()
+    }
+
+    /// The address of this end, as the vat's network sees it.
+    pub fn local_address(&self) -> &Address {
+        &self.local
+    }
+
+    /// Waits until the connection has ended, whoever ended it.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Closes the connection, and returns once what was queued is sent (or the peer was too slow to take it).
+    pub async fn close(self) {
+        drop(self.closing);
+        self.closed.cancelled().await;
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("local", &self.local).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! Every bound of a connection in one place, so that no peer can make a vat hold more than was meant.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// The bounds that a listener or a client connection keeps. [`Default`] is what production uses.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long a new connection may take to ask for a capability.
+    pub first_frame: Duration,
+    /// The largest frame, in bytes, from a peer that has proved no sturdyref.
+    pub unproved_message: usize,
+    /// How many connections may have proved no sturdyref; one more, and the oldest is dropped.
+    pub unproved_connections: usize,
+    /// The largest frame in bytes.
+    pub message: usize,
+    /// Bytes of calls without an answer (an answer counts once it is written) over which reading
+    /// stops, not counting one [`window`](Self::window).
+    pub unanswered: usize,
+    /// Questions that the peer may leave without its Finish; one more, and the connection is dropped.
+    pub open_questions: usize,
+    /// Bytes in flight on a stream that this side sends.
+    pub window: usize,
+    /// How long a closing connection may take to send what is queued.
+    pub closing: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            first_frame: Duration::from_secs(5),
+            unproved_message: 64 << 10,
+            unproved_connections: 256,
+            message: 4 << 20,
+            unanswered: 8 << 20,
+            open_questions: 1 << 16,
+            window: 1 << 20,
+            closing: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Raises the soft limit of open files of this process to its hard limit, and returns it.
+///
+/// # Errors
+/// The system refused.
+pub fn raise_nofile_limit() -> io::Result<u64> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit)?;
+    Ok(limit.current.unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_of_open_files_becomes_the_hard_one() {
+        let raised = raise_nofile_limit().unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+        assert_eq!(limit.current.unwrap_or(u64::MAX), raised);
+    }
+}

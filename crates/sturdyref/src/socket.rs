@@ -1,0 +1,132 @@
+//! A stream socket, TCP or Unix, that can leave one runtime's reactor and join another's.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::address::Address;
+
+/// How long a TCP connection is silent before the kernel asks whether the peer is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// An open stream socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// Between two runtimes.
+    Parked(Parked),
+    /// Broken on the way between two runtimes.
+    Lost,
+}
+
+/// A socket that belongs to no runtime.
+#[derive(Debug)]
+pub(crate) enum Parked {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Socket {
+    /// Takes over a connected TCP stream: small messages leave at once, and a dead peer is noticed.
+    pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+        Ok(Self::Tcp(stream))
+    }
+
+    /// Dials `address`.
+    pub(crate) async fn connect(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp { host, port } => {
+                Self::tcp(TcpStream::connect((host.as_str(), *port)).await?)
+            }
+            Address::Unix(path) => Ok(Self::Unix(UnixStream::connect(path).await?)),
+        }
+    }
+
+    /// The address of this end.
+    pub(crate) fn local_address(&self) -> io::Result<Address> {
+        match self {
+            Self::Tcp(stream) => Ok(stream.local_addr()?.into()),
+            Self::Unix(stream) => {
+                let path = stream.local_addr()?.as_pathname().map(Into::into);
+                Ok(Address::Unix(path.unwrap_or_default()))
+            }
+            Self::Parked(_) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Leaves the runtime that drives this socket.
+    pub(crate) fn park(&mut self) -> io::Result<()> {
+        *self = match std::mem::replace(self, Self::Lost) {
+            Self::Tcp(stream) => Self::Parked(Parked::Tcp(stream.into_std()?)),
+            Self::Unix(stream) => Self::Parked(Parked::Unix(stream.into_std()?)),
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// Joins the runtime that the caller runs on.
+    pub(crate) fn unpark(&mut self) -> io::Result<()> {
+        *self = match std::mem::replace(self, Self::Lost) {
+            Self::Parked(Parked::Tcp(stream)) => Self::Tcp(TcpStream::from_std(stream)?),
+            Self::Parked(Parked::Unix(stream)) => Self::Unix(UnixStream::from_std(stream)?),
+            other => other,
+        };
+        Ok(())
+    }
+}
+
+fn nowhere<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Parked(_) | Self::Lost => nowhere(),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Parked(_) | Self::Lost => nowhere(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Parked(_) | Self::Lost => nowhere(),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Parked(_) | Self::Lost => nowhere(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What the tests of connections share: a service, a restorer that hands it out, and a vat to dial.
+
+#![allow(dead_code, reason = "no test uses everything")]
+#![allow(missing_docs, unreachable_pub, reason = "nobody sees it but the tests beside it")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests end that way")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use sturdyref::*;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio_util::sync::CancellationToken;
+
+#[allow(clippy::all, clippy::unimplemented, rust_2018_idioms, reason = "made by capnpc")]
+#[rustfmt::skip]
+pub mod greeter_capnp;
+
+use greeter_capnp::greeter;
+
+/// Longer than any test should take; only a test that fails waits for it.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Runs a test the way vats run: one thread, local tasks, and an end.
+pub fn local<F: Future<Output = ()>>(test: F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        tokio::time::timeout(4 * DEADLINE, test).await.expect("the test hangs");
+    });
+}
+
+/// A service that knows its name, and whom it was made for.
+pub struct Greeter {
+    pub name: String,
+    pub uploaded: Cell<u64>,
+    /// Holds uploads back until it is given back.
+    pub gate: Rc<tokio::sync::Semaphore>,
+}
+
+pub fn greeter(name: &str) -> greeter::Client {
+    let gate = Rc::new(tokio::sync::Semaphore::new(tokio::sync::Semaphore::MAX_PERMITS));
+    greeter_behind(name, gate)
+}
+
+pub fn greeter_behind(name: &str, gate: Rc<tokio::sync::Semaphore>) -> greeter::Client {
+    capnp_rpc::new_client(Greeter { name: name.to_owned(), uploaded: Cell::new(0), gate })
+}
+
+impl greeter::Server for Greeter {
+    async fn greet(
+        self: Rc<Self>,
+        params: greeter::GreetParams,
+        mut results: greeter::GreetResults,
+    ) -> Result<(), capnp::Error> {
+        let name = params.get()?.get_name()?.to_str()?;
+        results.get().set_greeting(format!("Hello {name}, this is {}", self.name));
+        Ok(())
+    }
+
+    async fn hang(
+        self: Rc<Self>,
+        _: greeter::HangParams,
+        _: greeter::HangResults,
+    ) -> Result<(), capnp::Error> {
+        std::future::pending().await
+    }
+
+    async fn swallow(
+        self: Rc<Self>,
+        params: greeter::SwallowParams,
+        mut results: greeter::SwallowResults,
+    ) -> Result<(), capnp::Error> {
+        let _pass = self.gate.acquire().await;
+        results.get().set_count(params.get()?.get_bytes()?.len() as u64);
+        Ok(())
+    }
+
+    async fn upload(self: Rc<Self>, params: greeter::UploadParams) -> Result<(), capnp::Error> {
+        let count = params.get()?.get_bytes()?.len() as u64;
+        self.uploaded.set(self.uploaded.get() + count);
+        Ok(())
+    }
+
+    async fn uploaded(
+        self: Rc<Self>,
+        _: greeter::UploadedParams,
+        mut results: greeter::UploadedResults,
+    ) -> Result<(), capnp::Error> {
+        results.get().set_count(self.uploaded.get());
+        Ok(())
+    }
+
+    async fn thread(
+        self: Rc<Self>,
+        _: greeter::ThreadParams,
+        mut results: greeter::ThreadResults,
+    ) -> Result<(), capnp::Error> {
+        results.get().set_name(std::thread::current().name().unwrap_or_default());
+        Ok(())
+    }
+}
+
+pub async fn greet(greeter: &greeter::Client, name: &str) -> Result<String, capnp::Error> {
+    let mut request = greeter.greet_request();
+    request.get().set_name(name);
+    let response = request.send().promise.await?;
+    Ok(response.get()?.get_greeting()?.to_string()?)
+}
+
+/// Hands out greeters by name, and remembers who asked for what.
+#[derive(Default)]
+pub struct Greeters {
+    by_id: RefCell<HashMap<IdDigest, Place>>,
+    pub asked: RefCell<Vec<(IdDigest, Peer)>>,
+}
+
+pub enum Place {
+    Here(greeter::Client),
+    On(Worker, String),
+}
+
+impl Greeters {
+    pub fn with(names: &[&str]) -> Rc<Self> {
+        let greeters = Rc::new(Self::default());
+        for name in names {
+            greeters.add(name, Place::Here(greeter(name)));
+        }
+        greeters
+    }
+
+    /// The greeter's id is its name.
+    pub fn add(&self, name: &str, place: Place) {
+        self.by_id.borrow_mut().insert(IdDigest::of(name.as_bytes()), place);
+    }
+}
+
+impl Restorer for Greeters {
+    fn restore(&self, id: &[u8], peer: &Peer) -> Result<Restored, RestoreError> {
+        self.asked.borrow_mut().push((IdDigest::of(id), peer.clone()));
+        match self.by_id.borrow().get(&IdDigest::of(id)).ok_or(RestoreError::Unknown)? {
+            Place::Here(client) => Ok(Restored::Here(client.client.clone())),
+            Place::On(worker, name) => {
+                let name = name.clone();
+                Ok(Restored::On(worker.clone(), Box::new(move |_| greeter(&name).client)))
+            }
+        }
+    }
+}
+
+/// A vat that serves on loopback until it is closed.
+pub struct Vat {
+    pub address: Address,
+    pub auth: Auth,
+    pub closing: CancellationToken,
+    pub served: JoinHandle<std::io::Result<()>>,
+}
+
+impl Vat {
+    pub fn serve(security: Security, restorer: Rc<dyn Restorer>) -> Self {
+        Self::serve_within(security, restorer, Limits::default())
+    }
+
+    pub fn serve_within(security: Security, restorer: Rc<dyn Restorer>, limits: Limits) -> Self {
+        Self::serve_at("tcp:127.0.0.1:0".parse().unwrap(), security, restorer, limits)
+    }
+
+    pub fn serve_at(
+        address: Address,
+        security: Security,
+        restorer: Rc<dyn Restorer>,
+        limits: Limits,
+    ) -> Self {
+        let auth = match &security {
+            Security::Insecure => Auth::Insecure,
+            Security::Tls(identity) => Auth::Tls(identity.fingerprint()),
+        };
+        let listener = Listener::bind(&address, security).unwrap().with_limits(limits);
+        let address = listener.local_address().clone();
+        let closing = CancellationToken::new();
+        let served = spawn_local(listener.serve(restorer, closing.clone()));
+        Self { address, auth, closing, served }
+    }
+
+    pub fn sturdyref(&self, id: &str) -> SturdyRef {
+        SturdyRef { auth: self.auth, address: self.address.clone(), id: ObjectId::new(id) }
+    }
+
+    /// Connects and restores the greeter with this id, over TLS under a new identity if need be.
+    pub async fn connect(&self, id: &str) -> Result<Connection, ConnectError> {
+        connect(&self.sturdyref(id), &tls(), DEADLINE).await
+    }
+
+    pub async fn raw(&self) -> tokio::net::TcpStream {
+        let Address::Tcp { host, port } = &self.address else { panic!("no TCP") };
+        tokio::net::TcpStream::connect((host.as_str(), *port)).await.unwrap()
+    }
+}
+
+pub fn tls() -> Security {
+    Security::Tls(Identity::ephemeral().unwrap())
+}
