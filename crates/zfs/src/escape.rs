@@ -17,6 +17,15 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// The text, escaped and cut to a length that fits a message.
+pub(crate) fn shorten(text: &str) -> String {
+    const SHOWN: usize = 80;
+    match text.char_indices().nth(SHOWN) {
+        Some((cut, _)) => format!("{}...", Escaped(&text[..cut])),
+        None => Escaped(text).to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::escape::Escaped;
+use crate::escape::{Escaped, shorten};
 
 /// A full name, `pool/path@snapshot`, has fewer bytes than this (`ZFS_MAX_DATASET_NAME_LEN`).
 pub const MAX_NAME_LEN: usize = 256;
@@ -23,15 +23,6 @@ pub struct NameError {
     what: &'static str,
     text: String,
     why: String,
-}
-
-/// The text, escaped and cut to a length that fits a message.
-fn shorten(text: &str) -> String {
-    const SHOWN: usize = 80;
-    match text.char_indices().nth(SHOWN) {
-        Some((cut, _)) => format!("{}...", Escaped(&text[..cut])),
-        None => Escaped(text).to_string(),
-    }
 }
 
 fn check(what: &'static str, text: &str, rule: Result<(), String>) -> Result<(), NameError> {
@@ -242,6 +233,18 @@ impl SnapshotName {
     pub fn label(&self) -> &SnapshotLabel {
         &self.label
     }
+}
+
+/// A name that may be passed to `zfs`: it begins with its pool's letter.
+pub trait FullName: fmt::Display + sealed::Sealed {}
+
+impl FullName for DatasetName {}
+impl FullName for SnapshotName {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::DatasetName {}
+    impl Sealed for super::SnapshotName {}
 }
 
 impl fmt::Display for SnapshotName {

@@ -1,0 +1,121 @@
+//! Runs `zfs` and `zpool`: the one place that does.
+//!
+//! Never by a shell, never with a name that isn't full (so none can pass for an option), never
+//! with `-F` or `-f`. What they print is parsed as it comes, and their own words are kept.
+//!
+//! A future that is dropped kills the process that it waits for; the runtime then reaps it. None
+//! of this module's futures has a deadline: a command on a suspended pool can hang for ever.
+
+mod child;
+mod command;
+mod error;
+mod events;
+pub mod launcher;
+mod list;
+mod manage;
+mod pipe;
+mod receive;
+mod send;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tokio::process::Command;
+
+pub use child::Ended;
+pub use error::{
+    AbortError, CommandError, CreateError, EstimateError, EventsError, ListError, OperationError,
+    PropertyError, ReceiveError, SendError, SnapshotError,
+};
+pub use events::Events;
+pub use receive::{ReceiveOptions, ReceiveProcess};
+pub use send::{SendFlags, SendProcess};
+
+/// Where `zfs` and `zpool` are looked for besides `PATH`, which often lacks these for a user.
+const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+/// The two programs, and how to start them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Zfs {
+    zfs: Arc<Path>,
+    zpool: Arc<Path>,
+    launcher: bool,
+}
+
+impl Default for Zfs {
+    /// `zfs` and `zpool` on `PATH`.
+    fn default() -> Self {
+        Self::new("zfs".into(), "zpool".into())
+    }
+}
+
+impl Zfs {
+    /// The programs at these paths; a name without a slash is looked for on `PATH`, then in
+    /// `/usr/sbin` and `/sbin`. One that isn't found fails when it is first run.
+    pub fn new(zfs: PathBuf, zpool: PathBuf) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self { zfs: find(zfs, &path).into(), zpool: find(zpool, &path).into(), launcher: false }
+    }
+
+    /// Starts the long-lived processes (`send`, `receive`, `events`) by way of [`launcher`], so
+    /// that they die with this process. Only for programs whose `main` begins with
+    /// [`launcher::run_if_asked`].
+    #[must_use]
+    pub fn with_launcher(self) -> Self {
+        Self { launcher: true, ..self }
+    }
+
+    /// A command that ends by itself, soon.
+    fn zfs(&self, arguments: &[&str]) -> Command {
+        prepare(Command::new(&*self.zfs), arguments)
+    }
+
+    /// As [`Self::zfs`], for `zpool`.
+    fn zpool(&self, arguments: &[&str]) -> Command {
+        prepare(Command::new(&*self.zpool), arguments)
+    }
+
+    /// A command that lives until it is done with a stream or stopped.
+    ///
+    /// It has a process group of its own: Ctrl-C in a terminal is for us, who then stop it in
+    /// the right order, and a wrapper script is stopped with all that it started.
+    fn long_lived(&self, program: &Path, arguments: &[&str]) -> Command {
+        let command =
+            if self.launcher { launcher::command(program) } else { Command::new(program) };
+        let mut command = prepare(command, arguments);
+        command.process_group(0);
+        command
+    }
+}
+
+fn prepare(mut command: Command, arguments: &[&str]) -> Command {
+    command
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// The first executable of this name in the folders of `path` or the system's, else the name.
+fn find(program: PathBuf, path: &OsStr) -> PathBuf {
+    if program.components().count() != 1 || program.is_absolute() {
+        return program;
+    }
+    let system = SYSTEM_FOLDERS.map(OsString::from).map(PathBuf::from);
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .chain(system)
+        .map(|folder| folder.join(&program))
+        .find(|candidate| is_executable(candidate))
+        .unwrap_or(program)
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}

@@ -1,0 +1,128 @@
+//! `zfs receive` of a stream: always resumable, never mounted, never by force.
+
+use std::io;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use tokio::process::ChildStdin;
+
+use super::Zfs;
+use super::child::{Ended, LongLived};
+use super::error::ReceiveError;
+use super::pipe;
+use crate::dataset::Kind;
+use crate::names::DatasetName;
+use crate::property::PropertyName;
+
+/// What is set on a dataset as it is received, and what is left out of the stream's properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiveOptions {
+    set: Vec<(PropertyName, String)>,
+    excluded: Vec<PropertyName>,
+}
+
+impl ReceiveOptions {
+    /// For the receive that makes the dataset, and for one that goes on with it.
+    ///
+    /// It is marked as ours by the id of the transfer. A filesystem is kept from being mounted
+    /// over something at the next boot, too; a volume has no such properties, and `zfs` refuses
+    /// them.
+    pub fn first(kind: Kind, transfer: &str) -> Self {
+        let transfer = (PropertyName::TRANSFER, transfer.to_owned());
+        match kind {
+            Kind::Filesystem => Self {
+                set: vec![(PropertyName::CANMOUNT, "noauto".to_owned()), transfer],
+                excluded: vec![PropertyName::MOUNTPOINT],
+            },
+            Kind::Volume => Self { set: vec![transfer], excluded: Vec::new() },
+        }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let set =
+            self.set.iter().flat_map(|(name, value)| ["-o".into(), format!("{name}={value}")]);
+        let excluded = self.excluded.iter().flat_map(|name| ["-x".into(), name.to_string()]);
+        set.chain(excluded).collect()
+    }
+}
+
+impl Zfs {
+    /// Starts to receive a stream into a dataset. Call it within a runtime.
+    pub fn receive(
+        &self,
+        dataset: &DatasetName,
+        options: &ReceiveOptions,
+    ) -> Result<ReceiveProcess, ReceiveError> {
+        let subject = dataset.to_string();
+        let options = options.arguments();
+        let mut arguments = vec!["receive", "-s", "-u"];
+        arguments.extend(options.iter().map(String::as_str));
+        arguments.push(&subject);
+        let mut command = self.long_lived(&self.zfs, &arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let started = LongLived::spawn(command).and_then(|mut child| {
+            let stdin = child.stdin().ok_or_else(pipe::missing)?;
+            pipe::enlarge(&stdin);
+            Ok((child, stdin))
+        });
+        match started {
+            Ok((child, stdin)) => Ok(ReceiveProcess { child, stdin, subject }),
+            Err(error) => Err(ReceiveError::new(subject, error)),
+        }
+    }
+}
+
+/// A running `zfs receive`; write the stream to it. Dropped, it is killed.
+///
+/// Only [`Self::finish`] lets it see the end of the stream. A write that fails with
+/// [`io::ErrorKind::BrokenPipe`] means that it has ended by itself: [`Self::finish`] tells why.
+#[derive(Debug)]
+pub struct ReceiveProcess {
+    // Dropped in this order: killed first, so that the closing pipe is no end of the stream.
+    child: LongLived,
+    stdin: ChildStdin,
+    subject: String,
+}
+
+impl ReceiveProcess {
+    /// The process's id.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.pid()
+    }
+
+    /// Ends the stream, once all of it has been written and is known to be whole, and waits.
+    /// Gives what ZFS warned of: properties that it had no right to set, for one.
+    pub async fn finish(mut self) -> Result<String, ReceiveError> {
+        drop(self.stdin);
+        let ended = self.child.wait().await.and_then(Ended::check);
+        ended.map_err(|error| ReceiveError::new(&self.subject, error))
+    }
+
+    /// Kills it and waits until it is gone, the pipe open all the while. What it has received
+    /// stays, to be continued or aborted. Tells how it ended: by itself, perhaps.
+    pub async fn stop(mut self) -> Result<Ended, ReceiveError> {
+        self.child.kill();
+        self.child.wait().await.map_err(|error| ReceiveError::new(&self.subject, error))
+    }
+}
+
+impl AsyncWrite for ReceiveProcess {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stdin).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_flush(context)
+    }
+
+    /// Flushes and no more: only [`ReceiveProcess::finish`] ends the stream.
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+}

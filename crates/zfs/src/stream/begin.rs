@@ -1,0 +1,179 @@
+//! The first record of a send stream, read before any of it is given to `zfs receive`.
+//!
+//! The format is OpenZFS's `include/sys/zfs_ioctl.h`: a `struct dmu_replay_record` of 312 bytes,
+//! whose union holds a `struct drr_begin`, in the byte order of the machine that sends:
+//!
+//! | bytes    | field               |                                                      |
+//! |----------|---------------------|------------------------------------------------------|
+//! | 0..4     | `drr_type`          | 0: `DRR_BEGIN`                                       |
+//! | 4..8     | `drr_payloadlen`    | length of the nvlist that follows the record         |
+//! | 8..16    | `drr_magic`         | `DMU_BACKUP_MAGIC`, 0x2F5bacbac                      |
+//! | 16..24   | `drr_versioninfo`   | bits 0-1: kind of header; bits 2-57: feature flags   |
+//! | 24..32   | `drr_creation_time` | of the snapshot                                      |
+//! | 32..36   | `drr_type`          | a `dmu_objset_type_t`: 2 filesystem, 3 zvol          |
+//! | 36..40   | `drr_flags`         |                                                      |
+//! | 40..48   | `drr_toguid`        | the snapshot that the stream makes                   |
+//! | 48..56   | `drr_fromguid`      | the snapshot that it starts from, 0: none            |
+//! | 56..312  | `drr_toname`        | the snapshot's full name at the sender, NUL-ended    |
+
+use crate::dataset::{Guid, Kind};
+
+/// `DMU_BACKUP_MAGIC`.
+const MAGIC: u64 = 0x2_f5ba_cbac;
+/// `DRR_BEGIN`.
+const RECORD_BEGIN: u32 = 0;
+/// `DMU_SUBSTREAM` and `DMU_COMPOUNDSTREAM`.
+const HEADER_SUBSTREAM: u64 = 1;
+const HEADER_COMPOUND: u64 = 2;
+/// `DMU_OST_ZFS` and `DMU_OST_ZVOL`.
+const OBJSET_FILESYSTEM: u32 = 2;
+const OBJSET_VOLUME: u32 = 3;
+
+/// What a stream says of itself, all of it the sender's word. Always of a single snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begin {
+    /// What the snapshot is of.
+    pub kind: Kind,
+    /// How the stream is made.
+    pub features: Features,
+    /// The snapshot that the stream makes.
+    pub to_guid: Guid,
+    /// The snapshot that an increment starts from; `None`: a full stream.
+    pub from_guid: Option<Guid>,
+    /// The snapshot's full name at the sender, unchecked, what isn't UTF-8 replaced.
+    pub to_name: String,
+    /// When the snapshot was taken, Unix time in seconds.
+    pub creation: u64,
+    /// Bytes between this record and the next.
+    pub payload_len: u32,
+}
+
+/// Why bytes aren't the first record of a stream that holds a single snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BeginError {
+    /// Garbage.
+    #[error("not a ZFS stream")]
+    NotAStream,
+    /// A record of another type, by its number in OpenZFS.
+    #[error("the stream does not begin with its first record but with one of type {0}")]
+    OtherRecord(u32),
+    /// Made with `-R`, `-I` or `-p`: several streams in one, with properties.
+    #[error("the stream is a compound one (made with -R, -I or -p)")]
+    Compound,
+    /// A header that is neither a single stream's nor a compound one's.
+    #[error("the stream has an unknown kind of header ({0})")]
+    UnknownHeader(u64),
+    /// Neither a filesystem nor a zvol, by its number in OpenZFS.
+    #[error("the stream is neither of a filesystem nor of a volume (objset type {0})")]
+    UnknownObjset(u32),
+}
+
+impl Begin {
+    /// The record's length in bytes.
+    pub const LEN: usize = 312;
+
+    /// Reads the record.
+    pub fn parse(record: &[u8; Self::LEN]) -> Result<Self, BeginError> {
+        let fields = Fields::new(record)?;
+        match fields.u32(0) {
+            RECORD_BEGIN => {}
+            other => return Err(BeginError::OtherRecord(other)),
+        }
+        let version = fields.u64(16);
+        match version & 0b11 {
+            HEADER_SUBSTREAM => {}
+            HEADER_COMPOUND => return Err(BeginError::Compound),
+            other => return Err(BeginError::UnknownHeader(other)),
+        }
+        let kind = match fields.u32(32) {
+            OBJSET_FILESYSTEM => Kind::Filesystem,
+            OBJSET_VOLUME => Kind::Volume,
+            other => return Err(BeginError::UnknownObjset(other)),
+        };
+        let name = &record[56..];
+        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        Ok(Self {
+            kind,
+            features: Features((version >> 2) & ((1 << 56) - 1)),
+            to_guid: Guid(fields.u64(40)),
+            from_guid: Some(fields.u64(48)).filter(|&guid| guid != 0).map(Guid),
+            to_name: String::from_utf8_lossy(&name[..end]).into_owned(),
+            creation: fields.u64(24),
+            payload_len: fields.u32(4),
+        })
+    }
+}
+
+/// The record's numbers, in the sender's byte order.
+struct Fields<'a> {
+    record: &'a [u8; Begin::LEN],
+    big_endian: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// The magic tells the byte order.
+    fn new(record: &'a [u8; Begin::LEN]) -> Result<Self, BeginError> {
+        [false, true]
+            .map(|big_endian| Self { record, big_endian })
+            .into_iter()
+            .find(|fields| fields.u64(8) == MAGIC)
+            .ok_or(BeginError::NotAStream)
+    }
+
+    fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.record[at..at + N]);
+        if self.big_endian {
+            bytes.reverse();
+        }
+        bytes
+    }
+
+    fn u32(&self, at: usize) -> u32 {
+        u32::from_le_bytes(self.bytes(at))
+    }
+
+    fn u64(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.bytes(at))
+    }
+}
+
+/// The feature flags of a stream (`DMU_BACKUP_FEATURE_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features(u64);
+
+impl Features {
+    /// Holds small blocks within their pointers (`-e`).
+    pub fn embedded(self) -> bool {
+        self.has(16)
+    }
+
+    /// May hold blocks of more than 128 KiB (`-L`, `-w`).
+    pub fn large_blocks(self) -> bool {
+        self.has(19)
+    }
+
+    /// Goes on with an interrupted one (`-t`).
+    pub fn resuming(self) -> bool {
+        self.has(20)
+    }
+
+    /// Made from bookmarks of redaction (`--redact`): lacks data on purpose.
+    pub fn redacted(self) -> bool {
+        self.has(21)
+    }
+
+    /// Holds blocks compressed as on disk (`-c`, `-w`).
+    pub fn compressed(self) -> bool {
+        self.has(22)
+    }
+
+    /// Holds encrypted blocks as on disk (`-w` of an encrypted dataset).
+    pub fn raw(self) -> bool {
+        self.has(24)
+    }
+
+    fn has(self, bit: u32) -> bool {
+        self.0 >> bit & 1 == 1
+    }
+}
