@@ -1,1 +1,22 @@
-//! stub
+//! Moves a dataset from one machine to another.
+//!
+//! [`plan`] is pure: what to transfer, from where, in which steps. The rest does it: the receiver
+//! runs a [`job`], reaches the source through a [`broker`] and feeds what comes to `zfs receive`,
+//! once the [`guard`] has passed it; the sender [serves](outgoing::serve) a `Source`. Knows
+//! nothing of the catalogue, and decides nothing that the plan could.
+
+pub mod broker;
+mod dial;
+mod failure;
+pub mod guard;
+mod incoming;
+pub mod job;
+pub mod outgoing;
+pub mod plan;
+mod remote;
+pub mod report;
+mod target;
+pub mod text;
+pub mod wire;
+
+pub use failure::zfs_failure;

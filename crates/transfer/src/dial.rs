@@ -1,0 +1,80 @@
+//! From a place to its `Source`: dial what was offered, in turn; else meet at the tracker.
+
+use std::time::Duration;
+
+use schema::source_capnp::source;
+use schema::{Code, Failure, Place};
+use sturdyref::{Connection, Identity, Security, SturdyRef};
+
+use crate::broker::Broker;
+use crate::failure::chain;
+use crate::report::Route;
+
+/// How long a connection may take before the next path is tried.
+const DIAL_DEADLINE: Duration = Duration::from_secs(3);
+
+/// An open data connection to a source. Closes when dropped.
+pub(crate) struct Line {
+    /// What sends.
+    pub(crate) source: source::Client,
+    /// Through which path.
+    pub(crate) route: Route,
+    /// Keeps the source alive.
+    _connection: Connection,
+}
+
+/// Reaches the source at `place` over a connection of its own, under a key of its own: a vat may
+/// keep only one connection per key, and this one is as short-lived as its ticket.
+pub(crate) async fn reach(
+    broker: &Broker,
+    place: &Place,
+    may_snapshot: bool,
+    tls: bool,
+) -> Result<Line, Failure> {
+    let security = if tls { Security::Tls(ephemeral()?) } else { Security::Insecure };
+    let receiver = match &security {
+        Security::Tls(identity) => Some(identity.fingerprint()),
+        Security::Insecure => None,
+    };
+    let mut tried = Vec::new();
+    for target in broker.reach(place, receiver, may_snapshot).await? {
+        match sturdyref::connect(&target, &security, DIAL_DEADLINE).await {
+            Ok(connection) => return Ok(line(connection, Route::Direct)),
+            // Whoever answered with another key, or refused the ticket, is no network's fault.
+            Err(error) if !error.is_unreachable() => return Err(not_reached(place, &error)),
+            Err(error) => {
+                tracing::info!(%place, address = %target.address, %error, "can't be dialled");
+                tried.push(chain(&error));
+            }
+        }
+    }
+    let target: SturdyRef = broker.relay().await.map_err(|failure| Failure {
+        reason: format!("{}; {}", tried.join("; "), failure.reason),
+        ..failure
+    })?;
+    match sturdyref::connect(&target, &security, DIAL_DEADLINE).await {
+        Ok(connection) => Ok(line(connection, Route::Relayed)),
+        Err(error) => Err(not_reached(place, &error)),
+    }
+}
+
+fn line(connection: Connection, route: Route) -> Line {
+    Line { source: connection.target(), route, _connection: connection }
+}
+
+fn ephemeral() -> Result<Identity, Failure> {
+    Identity::ephemeral().map_err(|error| {
+        Failure::new(Code::Failed, "make a key for", "the data connection", error, "")
+    })
+}
+
+fn not_reached(place: &Place, error: &sturdyref::ConnectError) -> Failure {
+    let code = if error.is_unreachable() { Code::Unreachable } else { Code::Failed };
+    Failure::new(
+        code,
+        "reach",
+        place,
+        chain(error),
+        "See to it that the machines can reach each other, or the tracker's address.",
+    )
+}

@@ -1,0 +1,130 @@
+//! Is a stream what was planned? Judged before `zfs receive` sees a byte of it.
+//!
+//! The stream is untrusted: a compound one would make children and set properties such as
+//! `sharenfs`, one of another snapshot would put other data under a good name, and one that isn't
+//! raw can panic a receiver that holds a raw partial.
+
+use zfs::stream::Begin;
+use zfs::{Guid, Kind};
+
+use crate::text::Bytes;
+
+/// A stream may be this much longer than four times its estimate: small datasets are
+/// underestimated by a lot, and nothing but a lie is ever off by more.
+const SLACK: u64 = 1 << 30;
+
+/// What the stream must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The snapshot that it makes.
+    pub guid: Guid,
+    /// Filesystem or volume.
+    pub kind: Kind,
+    /// Encrypted, as on disk.
+    pub raw: bool,
+    /// Its size in bytes, by the sender's own estimate.
+    pub estimate: Option<u64>,
+}
+
+impl Expected {
+    /// Judges the stream by its first bytes, at least [`Begin::LEN`] of them.
+    pub fn check_head(&self, head: &[u8]) -> Result<(), String> {
+        let record = head
+            .first_chunk::<{ Begin::LEN }>()
+            .ok_or_else(|| "its first record is cut".to_owned())?;
+        let begin = Begin::parse(record).map_err(|error| error.to_string())?;
+        self.check_begin(&begin)
+    }
+
+    fn check_begin(&self, begin: &Begin) -> Result<(), String> {
+        if let Some(base) = begin.from_guid {
+            return Err(format!("it is an increment, from the snapshot with the GUID {base}"));
+        }
+        if begin.to_guid != self.guid {
+            return Err(format!(
+                "it is of a snapshot with the GUID {}, not {}",
+                begin.to_guid, self.guid
+            ));
+        }
+        if begin.kind != self.kind {
+            return Err(format!("it is of a {}, not of a {}", begin.kind, self.kind));
+        }
+        match (begin.features.raw(), self.raw) {
+            (true, false) => Err("it is raw, and the dataset is not encrypted".into()),
+            (false, true) => Err("it is not raw, and the dataset is encrypted".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges the number of bytes received so far.
+    pub fn check_size(&self, bytes: u64) -> Result<(), String> {
+        match self.estimate {
+            Some(estimate) if bytes > estimate.saturating_mul(4).saturating_add(SLACK) => {
+                Err(format!(
+                    "{} of it came, where the source announced {}",
+                    Bytes(bytes),
+                    Bytes(estimate)
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPECTED: Expected =
+        Expected { guid: Guid(7), kind: Kind::Filesystem, raw: false, estimate: Some(1000) };
+
+    /// A DRR_BEGIN record, little-endian, as `dmu_replay_record` lays it out.
+    fn record(header: u64, features: u64, kind: u32, to_guid: u64, from_guid: u64) -> Vec<u8> {
+        let mut record = vec![0; Begin::LEN];
+        let version = header | features << 2;
+        let mut put = |at: usize, bytes: &[u8]| record[at..at + bytes.len()].copy_from_slice(bytes);
+        put(8, &0x2_f5ba_cbac_u64.to_le_bytes());
+        put(16, &version.to_le_bytes());
+        put(32, &kind.to_le_bytes());
+        put(40, &to_guid.to_le_bytes());
+        put(48, &from_guid.to_le_bytes());
+        put(56, b"tank/a@s\0");
+        record
+    }
+
+    const RAW: u64 = 1 << 24;
+
+    #[test]
+    fn only_the_planned_stream_passes() {
+        for (record, verdict) in [
+            (record(1, 0, 2, 7, 0), Ok(())),
+            (record(2, 0, 2, 7, 0), Err("compound")),
+            (record(1, 0, 2, 8, 0), Err("GUID 8, not 7")),
+            (record(1, 0, 2, 7, 3), Err("increment, from the snapshot with the GUID 3")),
+            (record(1, 0, 3, 7, 0), Err("volume, not of a filesystem")),
+            (record(1, RAW, 2, 7, 0), Err("it is raw")),
+            (vec![b'x'; Begin::LEN], Err("")),
+            (record(1, 0, 2, 7, 0)[..300].to_vec(), Err("cut")),
+        ] {
+            match (EXPECTED.check_head(&record), verdict) {
+                (Ok(()), Ok(())) => {}
+                (Err(error), Err(words)) => assert!(error.contains(words), "{error}"),
+                (got, expected) => panic!("{got:?} where {expected:?} was expected"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_encrypted_dataset_must_come_raw() {
+        let expected = Expected { raw: true, ..EXPECTED };
+        assert_eq!(expected.check_head(&record(1, RAW, 2, 7, 0)), Ok(()));
+        assert!(expected.check_head(&record(1, 0, 2, 7, 0)).unwrap_err().contains("not raw"));
+    }
+
+    #[test]
+    fn a_stream_without_end_is_stopped() {
+        assert_eq!(EXPECTED.check_size(4000 + SLACK), Ok(()));
+        assert!(EXPECTED.check_size(4001 + SLACK).is_err());
+        assert_eq!(Expected { estimate: None, ..EXPECTED }.check_size(u64::MAX), Ok(()));
+    }
+}

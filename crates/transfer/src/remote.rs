@@ -1,0 +1,103 @@
+//! A `Source` elsewhere, with typed calls.
+
+use std::time::Duration;
+
+use schema::byte_stream_capnp::byte_stream;
+use schema::source_capnp::source;
+use schema::{Code, Failure, Place, outcome, wire};
+use zfs::{Properties, Snapshot};
+
+/// How long a source may take to answer its first call.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The source at a place.
+pub(crate) struct Remote<'a> {
+    pub(crate) client: &'a source::Client,
+    pub(crate) place: &'a Place,
+}
+
+impl Remote<'_> {
+    /// The first call: do we speak the same protocol, and what is the dataset now?
+    pub(crate) async fn open(&self, program: &str) -> Result<Properties, Failure> {
+        let mut request = self.client.open_request();
+        outcome::write_hello(request.get().init_hello(), program);
+        match tokio::time::timeout(ANSWER_DEADLINE, request.send().promise).await {
+            Ok(response) => {
+                self.told("open", async {
+                    let response = response?;
+                    match outcome::read(response.get()?.get_outcome()?)? {
+                        Ok(dataset) => wire::read_properties(dataset).map(Ok),
+                        Err(failure) => Ok(Err(failure)),
+                    }
+                })
+                .await
+            }
+            Err(_) => Err(Failure::new(
+                Code::Unreachable,
+                "reach",
+                self.place,
+                format!("it has not answered within {} s", ANSWER_DEADLINE.as_secs()),
+                "Look at that machine's agent and its log.",
+            )),
+        }
+    }
+
+    /// Has it take a first snapshot.
+    pub(crate) async fn take_snapshot(&self) -> Result<Snapshot, Failure> {
+        self.told("take a snapshot at", async {
+            let response = self.client.take_snapshot_request().send().promise.await?;
+            match outcome::read(response.get()?.get_outcome()?)? {
+                Ok(snapshot) => wire::read_snapshot(snapshot).map(Ok),
+                Err(failure) => Ok(Err(failure)),
+            }
+        })
+        .await
+    }
+
+    /// The size of the stream in bytes, if ZFS has an idea of it.
+    pub(crate) async fn estimate(
+        &self,
+        snapshot: &Snapshot,
+        raw: bool,
+    ) -> Result<Option<u64>, Failure> {
+        self.told("ask for the size at", async {
+            let mut request = self.client.estimate_request();
+            let mut wanted = request.get().init_request();
+            wire::write_snapshot(wanted.reborrow().init_snapshot(), snapshot);
+            wanted.set_raw(raw);
+            let response = request.send().promise.await?;
+            let estimate = outcome::read(response.get()?.get_outcome()?)?;
+            Ok(estimate.map(|estimate| Some(estimate.get_bytes()).filter(|bytes| *bytes != 0)))
+        })
+        .await
+    }
+
+    /// Has it write the stream into `sink`; returns the bytes that it says it sent.
+    pub(crate) async fn send(
+        &self,
+        snapshot: &Snapshot,
+        raw: bool,
+        sink: byte_stream::Client,
+    ) -> Result<u64, Failure> {
+        self.told("receive from", async {
+            let mut request = self.client.send_request();
+            let mut wanted = request.get().init_request();
+            wire::write_snapshot(wanted.reborrow().init_snapshot(), snapshot);
+            wanted.set_raw(raw);
+            request.get().set_sink(sink);
+            let response = request.send().promise.await?;
+            let sent = outcome::read(response.get()?.get_outcome()?)?;
+            Ok(sent.map(|sent| sent.get_bytes()))
+        })
+        .await
+    }
+
+    async fn told<T>(
+        &self,
+        operation: &str,
+        call: impl Future<Output = capnp::Result<Result<T, Failure>>>,
+    ) -> Result<T, Failure> {
+        let exception = |error| Err(Failure::from_exception(operation, self.place, &error));
+        call.await.unwrap_or_else(exception)
+    }
+}

@@ -1,0 +1,69 @@
+//! How times and sizes are written for people: the one place for each.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// `2026-01-31 12:00:00 UTC` for Unix seconds; the bare number where no calendar has the time.
+pub fn utc(seconds: i64) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|time| time.format(&format).ok())
+        .unwrap_or_else(|| seconds.to_string())
+}
+
+/// The name of a snapshot taken now: `zatlas-2026-01-31T12:00:00Z`.
+pub fn snapshot_label() -> String {
+    let format = format_description!("zatlas-[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    let now = OffsetDateTime::now_utc();
+    now.format(&format).unwrap_or_else(|_| format!("zatlas-{}", now.unix_timestamp()))
+}
+
+/// Displays a number of bytes in binary units: `64.0 MiB`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 < 1024 {
+            return write!(f, "{} B", self.0);
+        }
+        let mut value = self.0 as f64 / 1024.0;
+        let mut unit = 0;
+        while value >= 1023.95 && unit + 1 < UNITS.len() {
+            value /= 1024.0;
+            unit += 1;
+        }
+        write!(f, "{value:.1} {}", UNITS[unit])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_in_binary_units() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1 << 20, "1.0 MiB"),
+            ((1 << 20) - 1, "1.0 MiB"),
+            (64 << 20, "64.0 MiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(utc(i64::MAX), i64::MAX.to_string());
+    }
+}
