@@ -110,21 +110,20 @@ fn object_id(pointer: capnp::any_pointer::Reader<'_>) -> capnp::Result<ObjectId>
     Ok(ObjectId::new(pointer.get_as::<capnp::text::Reader<'_>>()?.as_bytes()))
 }
 
-/// Makes an exception of the answer that `body` holds.
-pub(crate) fn refuse(
+/// Writes a Return that answers `question` with an exception.
+pub(crate) fn write_exception(
     body: capnp::any_pointer::Builder<'_>,
+    question: u32,
     error: &capnp::Error,
-) -> capnp::Result<()> {
-    let message = body.get_as::<rpc_capnp::message::Builder<'_>>()?;
-    if let rpc_capnp::message::Return(answer) = message.which()? {
-        let mut exception = answer?.init_exception();
-        exception.set_reason(&error.extra);
-        exception.set_type(match error.kind {
-            capnp::ErrorKind::Overloaded => Type::Overloaded,
-            capnp::ErrorKind::Disconnected => Type::Disconnected,
-            capnp::ErrorKind::Unimplemented => Type::Unimplemented,
-            _ => Type::Failed,
-        });
-    }
-    Ok(())
+) {
+    let mut answer = body.init_as::<rpc_capnp::message::Builder<'_>>().init_return();
+    answer.set_answer_id(question);
+    let mut exception = answer.init_exception();
+    exception.set_reason(&error.extra);
+    exception.set_type(match error.kind {
+        capnp::ErrorKind::Overloaded => Type::Overloaded,
+        capnp::ErrorKind::Disconnected => Type::Disconnected,
+        capnp::ErrorKind::Unimplemented => Type::Unimplemented,
+        _ => Type::Failed,
+    });
 }

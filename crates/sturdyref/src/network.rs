@@ -21,7 +21,7 @@ use futures::io::{AsyncBufReadExt, BufReader, BufWriter, Empty, empty};
 use futures::{FutureExt, TryFutureExt};
 
 use crate::bootstrap::BootstrapCap;
-use crate::frame::{Frame, Meaning, read_frame, refuse};
+use crate::frame::{Frame, Meaning, read_frame, write_exception};
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::object_id::ObjectId;
@@ -254,7 +254,10 @@ impl Connection<Side> for Wire {
 
     fn new_outgoing_message(&mut self, first_segment_words: u32) -> Box<dyn OutgoingMessage> {
         let inner = self.inner.new_outgoing_message(first_segment_words);
-        Box::new(Outgoing { inner, link: self.link.clone() })
+        // RPC answers a Bootstrap before it does anything else, so if one was refused, this is its answer.
+        let refusal = self.link.refused.borrow_mut().take();
+        let refusal = refusal.map(|error| (self.inner.new_outgoing_message(0), error));
+        Box::new(Outgoing { inner, refusal, link: self.link.clone() })
     }
 
     fn receive_incoming_message(&mut self) -> Promise<Option<Box<dyn IncomingMessage>>, Error> {
@@ -278,34 +281,29 @@ impl Connection<Side> for Wire {
 
 struct Outgoing {
     inner: Box<dyn OutgoingMessage>,
+    /// What is sent in place of `inner`: RPC answers a refused Bootstrap with a broken capability, from which
+    /// the peer would learn only later that it has nothing.
+    refusal: Option<(Box<dyn OutgoingMessage>, Error)>,
     link: Rc<Link>,
 }
 
 impl Outgoing {
-    /// Puts the wanted id into a Bootstrap, and an exception in place of what was not restored.
-    fn amend(&mut self) -> capnp::Result<()> {
-        if self.link.refused.borrow().is_none() && self.link.wanted.borrow().is_none() {
+    /// Puts the wanted id into a Bootstrap.
+    fn name_object(&mut self) -> capnp::Result<()> {
+        if self.link.wanted.borrow().is_none() {
             return Ok(());
         }
         let body = self.inner.get_body()?.get_as::<rpc_capnp::message::Builder<'_>>()?;
-        match body.which()? {
-            rpc_capnp::message::Bootstrap(bootstrap) => {
-                let mut bootstrap = bootstrap?;
-                let Some(wanted) = self.link.wanted.borrow_mut().take() else { return Ok(()) };
-                let question = bootstrap.reborrow().get_question_id();
-                self.link.pending.borrow_mut().insert(question, wanted.answered);
-                if !wanted.id.is_empty() {
-                    let text = capnp::text::Reader(wanted.id.as_bytes());
-                    bootstrap.init_deprecated_object_id().set_as(text)?;
-                }
+        if let rpc_capnp::message::Bootstrap(bootstrap) = body.which()?
+            && let Some(wanted) = self.link.wanted.borrow_mut().take()
+        {
+            let mut bootstrap = bootstrap?;
+            let question = bootstrap.reborrow().get_question_id();
+            self.link.pending.borrow_mut().insert(question, wanted.answered);
+            if !wanted.id.is_empty() {
+                let text = capnp::text::Reader(wanted.id.as_bytes());
+                bootstrap.init_deprecated_object_id().set_as(text)?;
             }
-            // RPC answers a Bootstrap before anything else happens, so this is its answer.
-            rpc_capnp::message::Return(_) => {
-                if let Some(error) = self.link.refused.borrow_mut().take() {
-                    refuse(self.inner.get_body()?, &error)?;
-                }
-            }
-            _ => {}
         }
         Ok(())
     }
@@ -333,15 +331,22 @@ impl OutgoingMessage for Outgoing {
     }
 
     fn send(mut self: Box<Self>) -> (Promise<(), Error>, Rc<Builder<HeapAllocator>>) {
-        if let Err(error) = self.amend() {
-            let message = Rc::new(self.inner.take());
-            return (Promise::err(error), message);
+        if let Err(error) = self.name_object() {
+            return (Promise::err(error), Rc::new(self.inner.take()));
         }
-        let answer = self.answer().ok().flatten();
-        let bytes = self.inner.size_in_words() * 8;
-        let (written, message) = self.inner.send();
-        let Some((question, no_finish_needed)) = answer else { return (written, message) };
+        let Some((question, no_finish_needed)) = self.answer().ok().flatten() else {
+            return self.inner.send();
+        };
+        let mut message = self.inner;
+        if let Some((mut refusal, error)) = self.refusal
+            && let Ok(body) = refusal.get_body()
+        {
+            write_exception(body, question, &error);
+            message = refusal;
+        }
+        let bytes = message.size_in_words() * 8;
         let cost = self.link.meter.answered(question, bytes, no_finish_needed);
+        let (written, message) = message.send();
         let written = written.shared();
         let link = self.link;
         // RPC drops its copy, so somebody else has to wait for it.

@@ -10,14 +10,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sturdyref::*;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
 
-#[allow(clippy::all, clippy::unimplemented, rust_2018_idioms, reason = "made by capnpc")]
-#[rustfmt::skip]
-pub mod greeter_capnp;
-
-use greeter_capnp::greeter;
+use crate::greeter_capnp::greeter;
 
 /// Longer than any test should take; only a test that fails waits for it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -30,21 +28,36 @@ pub fn local<F: Future<Output = ()>>(test: F) {
     });
 }
 
-/// A service that knows its name, and whom it was made for.
+/// A service that knows its name.
 pub struct Greeter {
-    pub name: String,
-    pub uploaded: Cell<u64>,
-    /// Holds uploads back until it is given back.
-    pub gate: Rc<tokio::sync::Semaphore>,
+    name: String,
+    uploaded: Cell<u64>,
+    swallowing: Rc<Swallowing>,
+}
+
+/// What a test sees and holds of calls to `swallow`.
+pub struct Swallowing {
+    /// Lets calls through.
+    pub gate: Semaphore,
+    /// Calls that began and did not end.
+    pub now: watch::Sender<usize>,
+    /// The most there ever were of them.
+    pub most: Cell<usize>,
+}
+
+impl Swallowing {
+    pub fn behind_a_gate(open: usize) -> Rc<Self> {
+        let (now, most) = (watch::Sender::new(0), Cell::new(0));
+        Rc::new(Self { gate: Semaphore::new(open), now, most })
+    }
 }
 
 pub fn greeter(name: &str) -> greeter::Client {
-    let gate = Rc::new(tokio::sync::Semaphore::new(tokio::sync::Semaphore::MAX_PERMITS));
-    greeter_behind(name, gate)
+    swallower(name, Swallowing::behind_a_gate(Semaphore::MAX_PERMITS))
 }
 
-pub fn greeter_behind(name: &str, gate: Rc<tokio::sync::Semaphore>) -> greeter::Client {
-    capnp_rpc::new_client(Greeter { name: name.to_owned(), uploaded: Cell::new(0), gate })
+pub fn swallower(name: &str, swallowing: Rc<Swallowing>) -> greeter::Client {
+    capnp_rpc::new_client(Greeter { name: name.to_owned(), uploaded: Cell::new(0), swallowing })
 }
 
 impl greeter::Server for Greeter {
@@ -71,7 +84,11 @@ impl greeter::Server for Greeter {
         params: greeter::SwallowParams,
         mut results: greeter::SwallowResults,
     ) -> Result<(), capnp::Error> {
-        let _pass = self.gate.acquire().await;
+        let Swallowing { gate, now, most } = &*self.swallowing;
+        now.send_modify(|now| *now += 1);
+        most.set(most.get().max(*now.borrow()));
+        gate.acquire().await.unwrap().forget();
+        now.send_modify(|now| *now -= 1);
         results.get().set_count(params.get()?.get_bytes()?.len() as u64);
         Ok(())
     }
@@ -99,6 +116,17 @@ impl greeter::Server for Greeter {
         results.get().set_name(std::thread::current().name().unwrap_or_default());
         Ok(())
     }
+}
+
+pub async fn swallow(greeter: &greeter::Client, bytes: usize) -> Result<u64, capnp::Error> {
+    let mut request = greeter.swallow_request();
+    request.get().init_bytes(bytes as u32);
+    Ok(request.send().promise.await?.get()?.get_count())
+}
+
+pub async fn thread_of(greeter: &greeter::Client) -> String {
+    let response = greeter.thread_request().send().promise.await.unwrap();
+    response.get().unwrap().get_name().unwrap().to_string().unwrap()
 }
 
 pub async fn greet(greeter: &greeter::Client, name: &str) -> Result<String, capnp::Error> {
@@ -129,9 +157,8 @@ impl Greeters {
         greeters
     }
 
-    /// The greeter's id is its name.
-    pub fn add(&self, name: &str, place: Place) {
-        self.by_id.borrow_mut().insert(IdDigest::of(name.as_bytes()), place);
+    pub fn add(&self, id: impl AsRef<[u8]>, place: Place) {
+        self.by_id.borrow_mut().insert(IdDigest::of(id.as_ref()), place);
     }
 }
 
@@ -191,6 +218,7 @@ impl Vat {
         connect(&self.sturdyref(id), &tls(), DEADLINE).await
     }
 
+    /// A TCP connection on which nobody has said anything.
     pub async fn raw(&self) -> tokio::net::TcpStream {
         let Address::Tcp { host, port } = &self.address else { panic!("no TCP") };
         tokio::net::TcpStream::connect((host.as_str(), *port)).await.unwrap()
@@ -199,4 +227,12 @@ impl Vat {
 
 pub fn tls() -> Security {
     Security::Tls(Identity::ephemeral().unwrap())
+}
+
+/// Waits until the other end closes, whatever it says before.
+pub async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut rest = Vec::new();
+    // A reset is an end, too.
+    let _ =
+        tokio::time::timeout(DEADLINE, stream.read_to_end(&mut rest)).await.expect("still open");
 }

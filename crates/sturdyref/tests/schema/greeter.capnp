@@ -9,7 +9,7 @@ interface Greeter @0xe0b7c1a95d2f4386 {
   # Never answers.
 
   swallow @2 (bytes :Data) -> (count :UInt64);
-  # Answers the number of bytes.
+  # Answers the number of bytes, once the test lets it.
 
   upload @3 (bytes :Data) -> stream;
   # A streaming call, so that the window of the connection is at work.

@@ -8,17 +8,17 @@
 
 pub mod greeter {
     #![allow(unused_variables)]
-    pub type GreetParams<> = ::capnp::capability::Params<crate::common::greeter_capnp::greeter::greet_params::Owned>;
-    pub type GreetResults<> = ::capnp::capability::Results<crate::common::greeter_capnp::greeter::greet_results::Owned>;
-    pub type HangParams<> = ::capnp::capability::Params<crate::common::greeter_capnp::greeter::hang_params::Owned>;
-    pub type HangResults<> = ::capnp::capability::Results<crate::common::greeter_capnp::greeter::hang_results::Owned>;
-    pub type SwallowParams<> = ::capnp::capability::Params<crate::common::greeter_capnp::greeter::swallow_params::Owned>;
-    pub type SwallowResults<> = ::capnp::capability::Results<crate::common::greeter_capnp::greeter::swallow_results::Owned>;
-    pub type UploadParams<> = ::capnp::capability::Params<crate::common::greeter_capnp::greeter::upload_params::Owned>;
-    pub type UploadedParams<> = ::capnp::capability::Params<crate::common::greeter_capnp::greeter::uploaded_params::Owned>;
-    pub type UploadedResults<> = ::capnp::capability::Results<crate::common::greeter_capnp::greeter::uploaded_results::Owned>;
-    pub type ThreadParams<> = ::capnp::capability::Params<crate::common::greeter_capnp::greeter::thread_params::Owned>;
-    pub type ThreadResults<> = ::capnp::capability::Results<crate::common::greeter_capnp::greeter::thread_results::Owned>;
+    pub type GreetParams<> = ::capnp::capability::Params<crate::greeter_capnp::greeter::greet_params::Owned>;
+    pub type GreetResults<> = ::capnp::capability::Results<crate::greeter_capnp::greeter::greet_results::Owned>;
+    pub type HangParams<> = ::capnp::capability::Params<crate::greeter_capnp::greeter::hang_params::Owned>;
+    pub type HangResults<> = ::capnp::capability::Results<crate::greeter_capnp::greeter::hang_results::Owned>;
+    pub type SwallowParams<> = ::capnp::capability::Params<crate::greeter_capnp::greeter::swallow_params::Owned>;
+    pub type SwallowResults<> = ::capnp::capability::Results<crate::greeter_capnp::greeter::swallow_results::Owned>;
+    pub type UploadParams<> = ::capnp::capability::Params<crate::greeter_capnp::greeter::upload_params::Owned>;
+    pub type UploadedParams<> = ::capnp::capability::Params<crate::greeter_capnp::greeter::uploaded_params::Owned>;
+    pub type UploadedResults<> = ::capnp::capability::Results<crate::greeter_capnp::greeter::uploaded_results::Owned>;
+    pub type ThreadParams<> = ::capnp::capability::Params<crate::greeter_capnp::greeter::thread_params::Owned>;
+    pub type ThreadResults<> = ::capnp::capability::Results<crate::greeter_capnp::greeter::thread_results::Owned>;
 
     pub struct Client {
         pub client: ::capnp::capability::Client,
@@ -68,22 +68,22 @@ pub mod greeter {
         }
     }
     impl  Client {
-        pub fn greet_request(&self) -> ::capnp::capability::Request<crate::common::greeter_capnp::greeter::greet_params::Owned,crate::common::greeter_capnp::greeter::greet_results::Owned> {
+        pub fn greet_request(&self) -> ::capnp::capability::Request<crate::greeter_capnp::greeter::greet_params::Owned,crate::greeter_capnp::greeter::greet_results::Owned> {
             self.client.new_call(_private::TYPE_ID, 0, ::core::option::Option::None)
         }
-        pub fn hang_request(&self) -> ::capnp::capability::Request<crate::common::greeter_capnp::greeter::hang_params::Owned,crate::common::greeter_capnp::greeter::hang_results::Owned> {
+        pub fn hang_request(&self) -> ::capnp::capability::Request<crate::greeter_capnp::greeter::hang_params::Owned,crate::greeter_capnp::greeter::hang_results::Owned> {
             self.client.new_call(_private::TYPE_ID, 1, ::core::option::Option::None)
         }
-        pub fn swallow_request(&self) -> ::capnp::capability::Request<crate::common::greeter_capnp::greeter::swallow_params::Owned,crate::common::greeter_capnp::greeter::swallow_results::Owned> {
+        pub fn swallow_request(&self) -> ::capnp::capability::Request<crate::greeter_capnp::greeter::swallow_params::Owned,crate::greeter_capnp::greeter::swallow_results::Owned> {
             self.client.new_call(_private::TYPE_ID, 2, ::core::option::Option::None)
         }
-        pub fn upload_request(&self) -> ::capnp::capability::StreamingRequest<crate::common::greeter_capnp::greeter::upload_params::Owned> {
+        pub fn upload_request(&self) -> ::capnp::capability::StreamingRequest<crate::greeter_capnp::greeter::upload_params::Owned> {
             self.client.new_streaming_call(_private::TYPE_ID, 3, ::core::option::Option::None)
         }
-        pub fn uploaded_request(&self) -> ::capnp::capability::Request<crate::common::greeter_capnp::greeter::uploaded_params::Owned,crate::common::greeter_capnp::greeter::uploaded_results::Owned> {
+        pub fn uploaded_request(&self) -> ::capnp::capability::Request<crate::greeter_capnp::greeter::uploaded_params::Owned,crate::greeter_capnp::greeter::uploaded_results::Owned> {
             self.client.new_call(_private::TYPE_ID, 4, ::core::option::Option::None)
         }
-        pub fn thread_request(&self) -> ::capnp::capability::Request<crate::common::greeter_capnp::greeter::thread_params::Owned,crate::common::greeter_capnp::greeter::thread_results::Owned> {
+        pub fn thread_request(&self) -> ::capnp::capability::Request<crate::greeter_capnp::greeter::thread_params::Owned,crate::greeter_capnp::greeter::thread_results::Owned> {
             self.client.new_call(_private::TYPE_ID, 5, ::core::option::Option::None)
         }
     }
