@@ -1,0 +1,153 @@
+//! `zfs destroy`.
+
+use anyhow::Result;
+
+use super::{existing, options};
+use crate::failure::Failure;
+use crate::name::{self, Kinds};
+use crate::options::Options;
+use crate::state::{Access, Node, Pool, Root};
+use crate::usage;
+
+pub(super) fn run(arguments: &[String]) -> Result<()> {
+    let options = options("destroy", arguments, "vpndfrR")?;
+    let name = match options.operands.as_slice() {
+        [] => return Err(usage::zfs("destroy", "missing dataset argument")),
+        [name] => name.as_str(),
+        _ => return Err(usage::zfs("destroy", "too many arguments")),
+    };
+    let root = Root::open()?;
+    if name.contains('@') {
+        snapshots(&root, name, &options)
+    } else if name.contains('#') {
+        bookmark(&root, name)
+    } else {
+        dataset(&root, name, &options)
+    }
+}
+
+fn snapshots(root: &Root, name: &str, options: &Options) -> Result<()> {
+    let dataset = name::dataset(name);
+    let mut pool = existing(root, dataset, Kinds::DATASET, Access::Write)?;
+    let shorts: Vec<_> = name[dataset.len() + 1..].split(',').collect();
+    let datasets = if options.has('r') { pool.subtree(dataset) } else { vec![dataset.to_owned()] };
+    let wanted = datasets
+        .iter()
+        .flat_map(|dataset| shorts.iter().map(move |short| format!("{dataset}@{short}")));
+    let wanted: Vec<_> = wanted.filter(|name| pool.get(name).is_some()).collect();
+    if wanted.is_empty() {
+        return Err(Failure::new("could not find any snapshots to destroy; check snapshot names."));
+    }
+    if options.has('n') {
+        for name in wanted.iter().filter(|_| options.has('v')) {
+            println!("{} {name}", if options.has('p') { "destroy" } else { "would destroy" });
+        }
+        return Ok(());
+    }
+    destroy(&mut pool, &wanted)?;
+    pool.commit()
+}
+
+fn bookmark(root: &Root, name: &str) -> Result<()> {
+    let missing = || Failure::new(format!("bookmark '{name}' does not exist."));
+    let mut pool = root.pool(name::pool(name), Access::Write)?.ok_or_else(missing)?;
+    pool.get(name).ok_or_else(missing)?;
+    pool.next_txg();
+    let dataset = name::dataset(name);
+    let id = pool.dataset(dataset).map_or(0, |dataset| dataset.id);
+    pool.history(dataset, id, "remove bookmark", &format!("name={}", &name[dataset.len() + 1..]));
+    pool.remove(name);
+    pool.commit()
+}
+
+fn dataset(root: &Root, name: &str, options: &Options) -> Result<()> {
+    let mut pool = existing(root, name, Kinds::DATASET, Access::Write)?;
+    let is_pool = name == pool.name;
+    if is_pool && !options.has('r') {
+        return Err(Failure::new(format!(
+            "cannot destroy '{name}': operation does not apply to pools
+use 'zfs destroy -r {name}' to destroy all datasets in the pool
+use 'zpool destroy {name}' to destroy the pool itself"
+        )));
+    }
+    let mut wanted = Vec::new();
+    for dataset in pool.subtree(name).into_iter().rev() {
+        wanted.extend(pool.snapshots(&dataset));
+        wanted.push(dataset);
+    }
+    if !options.has('r') && wanted.len() > 1 {
+        let kind = if pool.dataset(name).is_some_and(|dataset| dataset.volsize.is_some()) {
+            "volume"
+        } else {
+            "filesystem"
+        };
+        let others: String =
+            dependents(&pool, name).into_iter().map(|other| format!("\n{other}")).collect();
+        return Err(Failure::new(format!(
+            "cannot destroy '{name}': {kind} has children\nuse '-r' to destroy the following datasets:{others}"
+        )));
+    }
+    if is_pool {
+        wanted.retain(|other| other != name);
+    }
+    destroy(&mut pool, &wanted)?;
+    pool.commit()
+}
+
+/// What stands in the way of destroying a dataset, in the order in which ZFS tells it.
+fn dependents(pool: &Pool, name: &str) -> Vec<String> {
+    let prefix = format!("{name}/");
+    let children = pool
+        .with_prefix(&prefix)
+        .filter(|(other, node)| node.as_dataset().is_some() && name::parent(other) == Some(name));
+    let mut found = Vec::new();
+    for (child, _) in children {
+        found.extend(dependents(pool, child));
+        found.push(child.to_owned());
+    }
+    found.extend(pool.snapshots(name));
+    found
+}
+
+/// Destroys datasets and snapshots, children first: those before the first that can't be are gone.
+fn destroy(pool: &mut Pool, wanted: &[String]) -> Result<()> {
+    for name in wanted {
+        match pool.get(name) {
+            Some(Node::Snapshot(snapshot)) if !snapshot.holds.is_empty() => {
+                return Err(Failure::new(format!(
+                    "cannot destroy snapshot {name}: it's being held. Run 'zfs holds -r {name}' to see holders."
+                )));
+            }
+            Some(Node::Snapshot(snapshot)) if pool.is_busy(snapshot.id)? => {
+                return Err(Failure::new(format!(
+                    "cannot destroy snapshot {name}: dataset is busy"
+                )));
+            }
+            Some(Node::Dataset(dataset)) if pool.is_busy(dataset.id)? => {
+                return Err(Failure::new(format!("cannot destroy '{name}': dataset is busy")));
+            }
+            _ => {}
+        }
+    }
+    pool.next_txg();
+    for name in wanted {
+        remove(pool, name);
+    }
+    Ok(())
+}
+
+/// Removes a snapshot, or a dataset with its bookmarks.
+pub(super) fn remove(pool: &mut Pool, name: &str) {
+    let bookmarks: Vec<_> =
+        pool.with_prefix(&format!("{name}#")).map(|(bookmark, _)| bookmark.to_owned()).collect();
+    for bookmark in bookmarks {
+        pool.remove(&bookmark);
+    }
+    match pool.remove(name) {
+        Some(Node::Dataset(dataset)) => {
+            pool.history(name, dataset.id, "destroy", "(bptree, mintxg=1)")
+        }
+        Some(Node::Snapshot(snapshot)) => pool.history(name, snapshot.id, "destroy", ""),
+        _ => {}
+    }
+}

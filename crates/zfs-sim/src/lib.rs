@@ -1,0 +1,65 @@
+//! A stand-in for OpenZFS's `zfs` and `zpool` on a folder of plain files, for tests, demos and load.
+//!
+//! It knows filesystems and zvols without encryption, quota, clones or delegation, sends whole
+//! snapshots, and speaks the words of OpenZFS 2.3.2; `tests/conformance.rs` holds it to the real one.
+//! It is never linked into the product, mounts nothing, and never touches a real pool.
+//!
+//! # State
+//! `ZFS_SIM_ROOT` names the folder, an absolute path. Processes may share it.
+//!
+//! | path | content |
+//! |---|---|
+//! | `pools/POOL/index` | every dataset, snapshot and bookmark: a log of JSON lines, compacted now and then |
+//! | `pools/POOL/data/ID` | a filesystem's or its snapshot's files in a folder, or a zvol's bytes in a file; absent while empty |
+//! | `pools/POOL/busy/ID` | locked by whoever sends or receives ID; a receive's progress |
+//! | `exported/POOL` | the same, while the pool is exported |
+//! | `events` | what `zpool events -v` prints |
+//!
+//! `zfs-sim path DATASET` prints (and makes) the `data/ID` of a dataset or snapshot: put files there as
+//! one would into the mounted filesystem. Regular files, folders and symbolic links travel, with mode
+//! and modification time. A snapshot's files must not be changed.
+//! `zfs-sim populate POOL N` makes N datasets `d000000`, ... with a snapshot each, in one stroke.
+//!
+//! # Faults and load
+//! | variable | effect on `zfs send` |
+//! |---|---|
+//! | `ZFS_SIM_SEND_RATE` | at most so many bytes a second |
+//! | `ZFS_SIM_SEND_PAUSE_AT`, `ZFS_SIM_SEND_PAUSE_UNTIL` | after so many bytes makes FILE`.waiting`, and blocks until FILE exists |
+//! | `ZFS_SIM_SEND_FAIL_AT` | after so many bytes fails with an input/output error |
+
+mod commands;
+mod events;
+mod failure;
+mod list;
+mod name;
+mod options;
+mod property;
+mod sizes;
+mod state;
+mod stream;
+mod table;
+mod token;
+mod tree;
+mod usage;
+mod zpool;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs `zfs` with these arguments (the program's own name left out).
+pub fn zfs(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    failure::exit(strings(arguments).and_then(commands::run))
+}
+
+/// Runs `zpool` with these arguments (the program's own name left out).
+pub fn zpool(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    failure::exit(strings(arguments).and_then(zpool::run))
+}
+
+fn strings(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Vec<String>> {
+    arguments
+        .map(|argument| {
+            argument.into_string().map_err(|bad| anyhow::anyhow!("{}: not UTF-8", bad.display()))
+        })
+        .collect()
+}
