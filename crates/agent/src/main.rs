@@ -1,2 +1,131 @@
-//! stub
-fn main() {}
+//! The agent: one on each machine with pools.
+//!
+//! It dials the tracker and keeps it told of its pools ([`inventory`], [`follow`], [`sync`],
+//! [`uplink`]); at the tracker's request ([`control`]) it makes [`tickets`] for those who may read a
+//! dataset, and owns the [`transfers`] into this machine. It trusts the tracker no further than its
+//! own flags: no pool but those of `--zpools` is ever read or written.
+
+mod args;
+mod control;
+mod follow;
+mod inventory;
+mod sync;
+mod tickets;
+mod transfers;
+mod uplink;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use program::state::{StateFolder, default_folder};
+use program::{capability, config, exit, log, shutdown};
+use sturdyref::{Address, Auth, Identity, Listener, SecretKey, Security};
+use tokio::task::LocalSet;
+use transfer::outgoing::Tasks;
+use transfer::text::chain;
+use zfs::Zfs;
+use zfs::process::launcher;
+
+use crate::args::Args;
+use crate::inventory::Inventory;
+use crate::tickets::Tickets;
+use crate::transfers::Transfers;
+use crate::uplink::Uplink;
+
+/// How long processes and connections may take to end after SIGTERM.
+const LAST_WORDS: Duration = Duration::from_secs(8);
+
+fn main() -> ExitCode {
+    launcher::run_if_asked();
+    let args = config::parse::<Args>();
+    log::init("info");
+    exit::report(start(args))
+}
+
+fn start(args: Args) -> Result<()> {
+    if let Err(error) = sturdyref::raise_nofile_limit() {
+        tracing::warn!(%error, "cannot raise the number of open files");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, run(args))
+}
+
+async fn run(args: Args) -> Result<()> {
+    let tracker = capability::read(&args.connect)?;
+    let state_dir = match args.state_dir {
+        Some(folder) => folder,
+        None => default_folder(&format!("agent/{}", args.name))?,
+    };
+    let state = StateFolder::open(&state_dir)?;
+    let key = SecretKey::load_or_create(state.path().join("key.pem"))?;
+    let security = match tracker.auth {
+        Auth::Tls(_) => Security::Tls(Identity::new(&key)?),
+        Auth::Insecure => Security::Insecure,
+    };
+    let zfs = Zfs::new(args.zfs, args.zpool).with_launcher();
+    check_pools(&zfs, &args.zpools).await?;
+
+    let listener = Listener::bind(&args.capnp_listen_address, security.clone())?;
+    let Address::Tcp { port, .. } = *listener.local_address() else {
+        bail!("--capnp-listen-address must be a TCP address, tcp:HOST:PORT");
+    };
+    let own_auth = match &security {
+        Security::Tls(identity) => Auth::Tls(identity.fingerprint()),
+        Security::Insecure => Auth::Insecure,
+    };
+    let stopping = shutdown::token()?;
+    let tasks = Tasks { shutdown: stopping.clone(), ..Tasks::default() };
+    let tickets = Tickets::new(zfs.clone(), own_auth, tasks.clone());
+    let serving = tokio::task::spawn_local(listener.serve(tickets.clone(), stopping.clone()));
+
+    let inventory = Inventory::new(args.zpools);
+    tokio::task::spawn_local(follow::follow(zfs.clone(), inventory.clone()));
+    let uplink = Uplink {
+        security,
+        identity: key.fingerprint(),
+        machine: args.name,
+        public: args.capnp_public_address,
+        port,
+        inventory,
+        tickets,
+        transfers: Transfers::new(zfs, matches!(tracker.auth, Auth::Tls(_)), tasks.clone()),
+        tasks: tasks.clone(),
+        tracker,
+    };
+    tokio::select! {
+        () = uplink.run() => {}
+        () = stopping.cancelled() => {}
+    }
+    tracing::info!("stopping");
+    tasks.tracker.close();
+    let stopped = tokio::time::timeout(LAST_WORDS, async {
+        tasks.tracker.wait().await;
+        serving.await
+    });
+    match stopped.await {
+        Ok(served) => served?.context("cannot serve connections"),
+        Err(_) => bail!("processes or connections were still there after {LAST_WORDS:?}"),
+    }
+}
+
+/// Says which pools are missing; an agent without any has nothing to do.
+async fn check_pools(zfs: &Zfs, wanted: &[zfs::PoolName]) -> Result<()> {
+    let found = zfs.pools().await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+    let is_there = |pool: &&zfs::PoolName| found.iter().any(|found| found.name == **pool);
+    for missing in wanted.iter().filter(|pool| !is_there(pool)) {
+        tracing::warn!("there is no pool '{missing}' now; it is followed should it be imported");
+    }
+    if !wanted.iter().any(|pool| is_there(&pool)) {
+        let known: Vec<String> = found.iter().map(|pool| pool.name.to_string()).collect();
+        bail!(
+            "none of the pools of --zpools exists; {}\nImport one, or name others.",
+            if known.is_empty() {
+                "there are none at all".into()
+            } else {
+                format!("there are: {}", known.join(", "))
+            }
+        );
+    }
+    Ok(())
+}

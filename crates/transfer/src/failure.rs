@@ -4,6 +4,8 @@ use schema::{Code, Failure};
 use zfs::Reason;
 use zfs::process::OperationError;
 
+use crate::text::chain;
+
 /// A failed operation, in ZFS's own words where it said any.
 pub fn zfs_failure(error: &dyn OperationError) -> Failure {
     let (code, remedy) = classify(error.reason());
@@ -39,10 +41,4 @@ fn classify(reason: Option<Reason>) -> (Code, &'static str) {
             (Code::Failed, "Run the command again; if it fails again, look into what ZFS said.")
         }
     }
-}
-
-/// The error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,4 +1,4 @@
-//! How times and sizes are written for people: the one place for each.
+//! How times, sizes and errors are written for people: the one place for each.
 
 use std::fmt;
 
@@ -19,6 +19,12 @@ pub fn snapshot_label() -> String {
     let format = format_description!("zatlas-[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     let now = OffsetDateTime::now_utc();
     now.format(&format).unwrap_or_else(|_| format!("zatlas-{}", now.unix_timestamp()))
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Displays a number of bytes in binary units: `64.0 MiB`.

@@ -1,0 +1,59 @@
+//! The agent's command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use program::config::ConfigFile;
+use schema::Machine;
+use sturdyref::Address;
+use zfs::PoolName;
+
+/// Announces this machine's ZFS datasets to the tracker, sends them to who may have them, and
+/// receives what is copied here
+#[derive(Parser, Debug)]
+#[command(
+    name = "agent",
+    version,
+    after_help = "\
+Rights without root, by `zfs allow`: to send: send,snapshot; to receive: \
+receive,create,mount,canmount,mountpoint,userprop,destroy."
+)]
+pub(crate) struct Args {
+    /// The location's capability file, made by the tracker; `-` reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) connect: PathBuf,
+
+    /// This machine's name within its location
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Machine,
+
+    /// The pools to announce and to receive into, separated by commas
+    #[arg(long, value_name = "POOLS", value_delimiter = ',', required = true)]
+    pub(crate) zpools: Vec<PoolName>,
+
+    /// Where receivers of this machine's datasets connect to
+    #[arg(long, value_name = "ADDRESS", default_value = "tcp:0.0.0.0:0")]
+    pub(crate) capnp_listen_address: Address,
+
+    /// The address that receivers are told, if it isn't the one that the tracker is reached from
+    #[arg(long, value_name = "tcp:NAME:PORT")]
+    pub(crate) capnp_public_address: Option<Address>,
+
+    /// Holds the agent's key, by which the tracker knows it again
+    ///
+    /// By default $STATE_DIRECTORY, or /var/lib/zatlas/agent/NAME as root, else
+    /// zatlas/agent/NAME in the XDG state home.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// The `zfs` program
+    #[arg(long, value_name = "PATH", default_value = "zfs")]
+    pub(crate) zfs: PathBuf,
+
+    /// The `zpool` program
+    #[arg(long, value_name = "PATH", default_value = "zpool")]
+    pub(crate) zpool: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+}

@@ -1,0 +1,242 @@
+//! Follows what changes in the pools.
+//!
+//! `zpool events` is a hint of what to list again, never a log: it drops on overflow and tells old
+//! events at its start. Where it can't be had (it needs root), the pools are listed again and
+//! again; a slow full listing is behind both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use transfer::text::chain;
+use zfs::process::ListError;
+use zfs::{DatasetName, DatasetPath, Event, PoolName, Zfs};
+
+use crate::inventory::Inventory;
+
+/// Changes come in bursts (a `destroy -r`, say): how long to gather before listing.
+const GATHER: Duration = Duration::from_millis(100);
+/// With more changed datasets than this, one listing of the pool is cheaper.
+const MANY: usize = 20;
+/// A full listing comes at the latest after this time, or after twenty times as long as one takes.
+const FULL_LISTING: Duration = Duration::from_secs(600);
+/// The same where there are no events.
+const POLL: Duration = Duration::from_secs(2);
+/// A pool whose listing takes longer than this counts as unavailable until it is done.
+const HUNG: Duration = Duration::from_secs(60);
+/// How long to wait before `zpool events` is tried again.
+const EVENTS_AGAIN: Duration = Duration::from_secs(60);
+
+/// What to list again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hint {
+    /// Everything in the pool.
+    Pool,
+    /// The same, if the last listing is old in comparison to the time it took.
+    Poll,
+    /// One dataset.
+    Dataset(DatasetPath),
+}
+
+/// Follows all pools for ever, once each has been listed (or could not be).
+pub(crate) async fn follow(zfs: Zfs, inventory: Rc<Inventory>) {
+    let mut hints = BTreeMap::new();
+    for pool in inventory.names() {
+        let (sender, queue) = mpsc::unbounded_channel();
+        let watcher =
+            Watcher { zfs: zfs.clone(), inventory: inventory.clone(), pool: pool.clone() };
+        tokio::task::spawn_local(watcher.run(queue));
+        hints.insert(pool, sender);
+    }
+    loop {
+        listen(&zfs, &hints).await;
+        poll_for(EVENTS_AGAIN, &hints).await;
+    }
+}
+
+/// Passes events on as hints until there are no more.
+async fn listen(zfs: &Zfs, hints: &BTreeMap<PoolName, mpsc::UnboundedSender<Hint>>) {
+    let mut events = match zfs.events() {
+        Ok(events) => events,
+        Err(error) => {
+            return tracing::warn!(error = chain(&error), "listing the pools again and again");
+        }
+    };
+    while let Some(event) = events.next().await {
+        let Ok(pool) = event.pool.parse::<PoolName>() else { continue };
+        if let (Some(sender), Some(hint)) = (hints.get(&pool), hint(&event)) {
+            tracing::debug!(%pool, operation = %event.operation, "changed");
+            // The watcher runs as long as this does.
+            let _ = sender.send(hint);
+        }
+    }
+    let error = events.ended().await;
+    tracing::warn!(error = chain(&error), "no events; listing the pools again and again");
+}
+
+async fn poll_for(time: Duration, hints: &BTreeMap<PoolName, mpsc::UnboundedSender<Hint>>) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        for sender in hints.values() {
+            let _ = sender.send(Hint::Poll);
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// What an event says is to be listed.
+fn hint(event: &Event) -> Option<Hint> {
+    let Some(name) = &event.dataset else {
+        let pool_changed = event.operation.starts_with("pool_");
+        return pool_changed.then_some(Hint::Pool);
+    };
+    // Of what a rename or promotion touches, one name alone is told.
+    if matches!(event.operation.as_str(), "rename" | "promote") {
+        return Some(Hint::Pool);
+    }
+    let name = name.split(['@', '#']).next().unwrap_or_default();
+    let name = name.strip_suffix("/%recv").unwrap_or(name);
+    match name.parse::<DatasetName>() {
+        // The root isn't announced, so what happens to it alone changes nothing.
+        Ok(name) => name.path().cloned().map(Hint::Dataset),
+        Err(_) => Some(Hint::Pool),
+    }
+}
+
+/// The last full listing.
+struct Listed {
+    at: Instant,
+    took: Duration,
+}
+
+impl Listed {
+    /// When the next is due, whatever has happened.
+    fn next(&self) -> Instant {
+        self.at + FULL_LISTING.max(self.took * 20)
+    }
+
+    /// Listing must not be all that the machine does.
+    fn is_old(&self) -> bool {
+        self.at.elapsed() >= self.took * 4
+    }
+}
+
+/// Keeps the inventory of one pool. Each pool has its own, so that a hung one holds up no other.
+struct Watcher {
+    zfs: Zfs,
+    inventory: Rc<Inventory>,
+    pool: PoolName,
+}
+
+impl Watcher {
+    async fn run(self, mut hints: mpsc::UnboundedReceiver<Hint>) {
+        let mut last = self.list_all().await;
+        loop {
+            let first = tokio::select! {
+                hint = hints.recv() => match hint {
+                    Some(hint) => hint,
+                    None => return,
+                },
+                () = sleep_until(last.next()) => Hint::Pool,
+            };
+            sleep(GATHER).await;
+            let mut changed = BTreeSet::new();
+            let mut full = false;
+            let gathered =
+                std::iter::once(first).chain(std::iter::from_fn(|| hints.try_recv().ok()));
+            for hint in gathered {
+                match hint {
+                    Hint::Pool => full = true,
+                    Hint::Poll => full |= last.is_old(),
+                    Hint::Dataset(path) => {
+                        changed.insert(path);
+                    }
+                }
+            }
+            if full || changed.len() > MANY {
+                last = self.list_all().await;
+            } else {
+                for path in changed {
+                    self.list_one(path).await;
+                }
+            }
+        }
+    }
+
+    async fn list_all(&self) -> Listed {
+        let started = Instant::now();
+        let mut listing = std::pin::pin!(self.zfs.datasets(&self.pool));
+        let listed = match timeout(HUNG, &mut listing).await {
+            Ok(listed) => listed,
+            Err(_) => {
+                tracing::warn!(pool = %self.pool, "its listing hangs; it is offline until it answers");
+                self.inventory.set_unavailable(&self.pool);
+                listing.await
+            }
+        };
+        match listed {
+            Ok(datasets) => {
+                tracing::debug!(pool = %self.pool, datasets = datasets.len(), "listed");
+                self.inventory.replace(&self.pool, datasets);
+            }
+            Err(error) => self.lost(&error),
+        }
+        Listed { at: Instant::now(), took: started.elapsed() }
+    }
+
+    async fn list_one(&self, path: DatasetPath) {
+        let Ok(name) = DatasetName::new(self.pool.clone(), path.clone()) else { return };
+        match self.zfs.dataset(&name).await {
+            Ok(Some(dataset)) => self.inventory.set_dataset(&self.pool, &path, Some(dataset)),
+            // Not there: or is the pool itself gone?
+            Ok(None) => match self.zfs.pool(&self.pool).await {
+                Ok(Some(_)) => self.inventory.set_dataset(&self.pool, &path, None),
+                Ok(None) => self.inventory.set_unavailable(&self.pool),
+                Err(error) => self.lost(&error),
+            },
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    fn lost(&self, error: &ListError) {
+        let was_online = self.inventory.state(&self.pool).is_some_and(|state| state.online);
+        if was_online {
+            tracing::warn!(pool = %self.pool, error = chain(error), "offline");
+        }
+        self.inventory.set_unavailable(&self.pool);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_name_what_to_list_again() {
+        let dataset = |path: &str| Some(Hint::Dataset(path.parse().unwrap()));
+        for (operation, name, expected) in [
+            ("create", Some("tank/a/b"), dataset("a/b")),
+            ("snapshot", Some("tank/a@s"), dataset("a")),
+            ("bookmark", Some("tank/a#s"), dataset("a")),
+            ("destroy", Some("tank/two words"), dataset("two words")),
+            ("finish receiving", Some("tank/a/%recv"), dataset("a")),
+            ("rename", Some("tank/a"), Some(Hint::Pool)),
+            ("set", Some("tank"), None),
+            ("create", Some("tank/a%b"), Some(Hint::Pool)),
+            ("pool_import", None, Some(Hint::Pool)),
+            ("pool_export", None, Some(Hint::Pool)),
+            ("config_sync", None, None),
+        ] {
+            let event = Event {
+                id: 1,
+                pool: "tank".into(),
+                dataset: name.map(str::to_owned),
+                operation: operation.into(),
+                detail: None,
+            };
+            assert_eq!(hint(&event), expected, "{event:?}");
+        }
+    }
+}

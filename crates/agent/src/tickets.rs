@@ -1,0 +1,159 @@
+//! Tickets: the right to read one dataset, for one receiver, soon and once.
+//!
+//! Nothing else of an agent can be restored from outside. Tickets are kept in memory alone, and by
+//! the digest of their id, so that nothing that leaks is of use.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use schema::{Code, Failure};
+use sturdyref::{
+    Address, Auth, Fingerprint, IdDigest, ObjectId, Peer, RestoreError, Restored, Restorer,
+    SturdyRef, Worker,
+};
+use transfer::outgoing::{self, Tasks};
+use zfs::{DatasetName, Zfs};
+
+/// From a ticket's making to its use.
+const VALID: Duration = Duration::from_secs(60);
+
+/// What a ticket is for.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket {
+    /// The dataset to be read.
+    pub(crate) dataset: DatasetName,
+    /// The key that the receiver's connection must show; `None` without TLS.
+    pub(crate) receiver: Option<Fingerprint>,
+    /// Whether a first snapshot may be taken.
+    pub(crate) may_snapshot: bool,
+}
+
+struct Valid {
+    ticket: Ticket,
+    until: Instant,
+}
+
+/// The tickets not used yet, and where to use them.
+pub(crate) struct Tickets {
+    zfs: Zfs,
+    auth: Auth,
+    tasks: Tasks,
+    /// What receivers are to dial, the most direct first.
+    addresses: RefCell<Vec<Address>>,
+    valid: RefCell<HashMap<IdDigest, Valid>>,
+}
+
+impl Tickets {
+    /// No tickets yet; those minted later are for a listener with this authentication.
+    pub(crate) fn new(zfs: Zfs, auth: Auth, tasks: Tasks) -> Rc<Self> {
+        Rc::new(Self { zfs, auth, tasks, addresses: RefCell::default(), valid: RefCell::default() })
+    }
+
+    /// Sets what receivers are told to dial.
+    pub(crate) fn advertise(&self, addresses: Vec<Address>) {
+        *self.addresses.borrow_mut() = addresses;
+    }
+
+    /// Makes a ticket; gives the sturdyrefs to use it with.
+    pub(crate) fn mint(&self, ticket: Ticket) -> Result<Vec<SturdyRef>, Failure> {
+        let id = ObjectId::random().map_err(|error| {
+            Failure::new(Code::Failed, "make a ticket for", &ticket.dataset, error, "")
+        })?;
+        let now = Instant::now();
+        let mut valid = self.valid.borrow_mut();
+        valid.retain(|_, other| other.until > now);
+        valid.insert(id.digest(), Valid { ticket, until: now + VALID });
+        let addresses = self.addresses.borrow();
+        let sturdyref = |address: &Address| SturdyRef {
+            auth: self.auth,
+            address: address.clone(),
+            id: id.clone(),
+        };
+        Ok(addresses.iter().map(sturdyref).collect())
+    }
+
+    /// Takes a ticket for use, by a receiver that showed this key.
+    fn redeem(&self, id: &[u8], peer: &Peer) -> Result<Ticket, RestoreError> {
+        let digest = IdDigest::of(id);
+        let mut valid = self.valid.borrow_mut();
+        let found = valid.get(&digest).ok_or(RestoreError::Unknown)?;
+        if found.until <= Instant::now() {
+            valid.remove(&digest);
+            return Err(RestoreError::Refused("the ticket has expired".into()));
+        }
+        if found.ticket.receiver.is_some() && found.ticket.receiver != peer.fingerprint {
+            // Not used up: whoever found it must not be able to spoil it.
+            return Err(RestoreError::Refused("the ticket is for another receiver".into()));
+        }
+        valid.remove(&digest).map(|valid| valid.ticket).ok_or(RestoreError::Unknown)
+    }
+
+    /// Where a ticket's dataset is served, and how.
+    pub(crate) fn source(
+        &self,
+        ticket: &Ticket,
+    ) -> impl FnOnce() -> schema::source_capnp::source::Client + Send + use<> {
+        let (zfs, tasks) = (self.zfs.clone(), self.tasks.clone());
+        let Ticket { dataset, may_snapshot, .. } = ticket.clone();
+        move || outgoing::serve(zfs, dataset, may_snapshot, tasks)
+    }
+}
+
+impl Restorer for Tickets {
+    fn restore(&self, id: &[u8], peer: &Peer) -> Result<Restored, RestoreError> {
+        let ticket = self.redeem(id, peer)?;
+        tracing::info!(dataset = %ticket.dataset, peer = %peer.address, "ticket used");
+        let worker = Worker::spawn("send")
+            .map_err(|error| RestoreError::Overloaded(format!("no thread to send on: {error}")))?;
+        let source = self.source(&ticket);
+        Ok(Restored::On(worker, Box::new(move |_| source().client)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tickets() -> Rc<Tickets> {
+        let tickets = Tickets::new(Zfs::default(), Auth::Insecure, Tasks::default());
+        tickets.advertise(vec!["tcp:192.0.2.1:1".parse().unwrap()]);
+        tickets
+    }
+
+    fn peer(key: u8) -> Peer {
+        Peer { fingerprint: Some(Fingerprint([key; 32])), address: "tcp:192.0.2.9:9".into() }
+    }
+
+    fn mint(tickets: &Tickets) -> ObjectId {
+        let ticket = Ticket {
+            dataset: "tank/a".parse().unwrap(),
+            receiver: Some(Fingerprint([7; 32])),
+            may_snapshot: false,
+        };
+        tickets.mint(ticket).unwrap().remove(0).id
+    }
+
+    #[test]
+    fn a_ticket_is_for_one_receiver_and_one_use() {
+        let tickets = tickets();
+        let id = mint(&tickets);
+        let refused = tickets.redeem(id.as_bytes(), &peer(8));
+        assert!(matches!(refused, Err(RestoreError::Refused(_))), "{refused:?}");
+        assert_eq!(tickets.redeem(id.as_bytes(), &peer(7)).unwrap().dataset.to_string(), "tank/a");
+        let again = tickets.redeem(id.as_bytes(), &peer(7));
+        assert!(matches!(again, Err(RestoreError::Unknown)), "{again:?}");
+    }
+
+    #[test]
+    fn a_ticket_expires() {
+        let tickets = tickets();
+        let id = mint(&tickets);
+        for valid in tickets.valid.borrow_mut().values_mut() {
+            valid.until = Instant::now();
+        }
+        let late = tickets.redeem(id.as_bytes(), &peer(7));
+        assert!(matches!(late, Err(RestoreError::Refused(_))), "{late:?}");
+    }
+}

@@ -1,0 +1,189 @@
+//! The transfers into this machine: begun by the tracker, owned here.
+//!
+//! Each runs on a thread of its own. It goes on when the tracker goes; whoever knows its id can
+//! watch it again.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use schema::transfer_capnp::{observer, transfer as transfer_server};
+use schema::{Code, Failure, outcome};
+use sturdyref::Worker;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use transfer::broker::Broker;
+use transfer::job::{self, Job, Tools};
+use transfer::outgoing::Tasks;
+use transfer::report::{Status, Summary};
+use transfer::wire;
+use zfs::Zfs;
+
+/// An observer hears of progress at most this often.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
+/// So many ended transfers are remembered for those who ask again.
+const REMEMBERED: usize = 100;
+
+/// All transfers into this machine.
+pub(crate) struct Transfers {
+    zfs: Zfs,
+    tls: bool,
+    tasks: Tasks,
+    known: RefCell<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    transfers: HashMap<String, Handle>,
+    /// In the order of their beginning.
+    order: VecDeque<String>,
+}
+
+#[derive(Clone)]
+struct Handle {
+    status: watch::Receiver<Status>,
+    cancel: CancellationToken,
+}
+
+impl Transfers {
+    /// None yet.
+    pub(crate) fn new(zfs: Zfs, tls: bool, tasks: Tasks) -> Rc<Self> {
+        Rc::new(Self { zfs, tls, tasks, known: RefCell::default() })
+    }
+
+    /// Begins a transfer.
+    pub(crate) fn start(&self, job: Job, broker: Broker) -> Result<transfer_server::Client, Failure> {
+        if self.tasks.shutdown.is_cancelled() {
+            return Err(Failure::new(
+                Code::Offline,
+                "receive",
+                &job.target,
+                "the agent is stopping",
+                "Start it again.",
+            ));
+        }
+        let worker = Worker::spawn("receive").map_err(|error| {
+            Failure::new(
+                Code::Failed,
+                "receive",
+                &job.target,
+                format!("no thread to receive on: {error}"),
+                "Wait until other transfers have ended.",
+            )
+        })?;
+        tracing::info!(id = %job.id, dataset = %job.dataset, target = %job.target, "transfer begins");
+        let (status, watched) = watch::channel(Status::default());
+        let cancel = self.tasks.shutdown.child_token();
+        let handle = Handle { status: watched, cancel: cancel.clone() };
+        self.known.borrow_mut().remember(job.id.clone(), handle.clone());
+        let tools = Tools { zfs: self.zfs.clone(), broker, tls: self.tls, status, cancel };
+        let tracker = self.tasks.tracker.clone();
+        worker.run(move || tracker.track_future(job::run(job, tools)));
+        Ok(handle.client())
+    }
+
+    /// A transfer that was begun before.
+    pub(crate) fn attach(&self, id: &str) -> Result<transfer_server::Client, Failure> {
+        let known = self.known.borrow();
+        known.transfers.get(id).cloned().map(Handle::client).ok_or_else(|| {
+            Failure::new(
+                Code::Failed,
+                "watch the transfer",
+                id,
+                "this agent knows of no such transfer; it may have been started anew",
+                "Run the command again.",
+            )
+        })
+    }
+}
+
+impl Known {
+    fn remember(&mut self, id: String, handle: Handle) {
+        self.order.push_back(id.clone());
+        self.transfers.insert(id, handle);
+        let ended = |handle: &Handle| handle.status.borrow().outcome.is_some();
+        while self.order.len() > REMEMBERED {
+            let Some(oldest) =
+                self.order.iter().position(|id| self.transfers.get(id).is_none_or(ended))
+            else {
+                return;
+            };
+            if let Some(id) = self.order.remove(oldest) {
+                self.transfers.remove(&id);
+            }
+        }
+    }
+}
+
+impl Handle {
+    fn client(self) -> transfer_server::Client {
+        capnp_rpc::new_client(self)
+    }
+
+    /// Tells the observer what it doesn't know yet, again and again, until the transfer has ended.
+    async fn report(&self, observer: &observer::Client) -> capnp::Result<Result<Summary, Failure>> {
+        let mut watched = self.status.clone();
+        let mut told = Status::default();
+        loop {
+            let now = watched.borrow_and_update().clone();
+            tell(observer, &told, &now).await?;
+            if let Some(outcome) = now.outcome {
+                return Ok(outcome);
+            }
+            told = now;
+            sleep(REPORT_EVERY).await;
+            if watched.changed().await.is_err() && watched.borrow().outcome.is_none() {
+                return Err(capnp::Error::failed("the transfer ended without an outcome".into()));
+            }
+        }
+    }
+}
+
+/// Sends what is new in `now`.
+async fn tell(observer: &observer::Client, told: &Status, now: &Status) -> capnp::Result<()> {
+    if let (Some(plan), true) = (&now.plan, now.plan != told.plan) {
+        let mut request = observer.event_request();
+        wire::write_plan(request.get().init_event().init_plan(), plan);
+        request.send().await?;
+    }
+    for note in now.notes.iter().skip(told.notes.len()) {
+        let mut request = observer.event_request();
+        request.get().init_event().set_note(note);
+        request.send().await?;
+    }
+    if now.progress != told.progress {
+        let mut request = observer.event_request();
+        wire::write_progress(request.get().init_event().init_progress(), now.progress);
+        request.send().await?;
+    }
+    Ok(())
+}
+
+impl transfer_server::Server for Handle {
+    async fn observe(
+        self: Rc<Self>,
+        params: transfer_server::ObserveParams,
+        mut results: transfer_server::ObserveResults,
+    ) -> capnp::Result<()> {
+        let observer = params.get()?.get_observer()?;
+        let ended = self.report(&observer).await?;
+        outcome::write(results.get().init_outcome(), ended, |builder, summary| {
+            wire::write_summary(builder, &summary);
+            Ok(())
+        })
+    }
+
+    async fn cancel(
+        self: Rc<Self>,
+        _: transfer_server::CancelParams,
+        _: transfer_server::CancelResults,
+    ) -> capnp::Result<()> {
+        self.cancel.cancel();
+        let mut watched = self.status.clone();
+        // The sender goes only with the transfer itself.
+        let _ = watched.wait_for(|status| status.outcome.is_some()).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! The line to the tracker: dial, register, keep it told of the pools; again for ever.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use capnp_rpc::new_client;
+use schema::location_capnp::{location, session};
+use schema::wire::{length, parse};
+use schema::{Location, Machine, outcome};
+use sturdyref::{Address, Backoff, Connection, Fingerprint, Security, SturdyRef};
+use tokio::sync::watch;
+use tokio::time::{interval, sleep, timeout};
+use transfer::outgoing::Tasks;
+
+use crate::control::Control;
+use crate::inventory::Inventory;
+use crate::sync;
+use crate::tickets::Tickets;
+use crate::transfers::Transfers;
+
+/// How long the tracker may take to be reached and to restore the capability.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Without an answer for this long the tracker is gone.
+const SILENCE: Duration = Duration::from_secs(15);
+/// An agent that was replaced lets the other have the name for this long.
+const REPLACED: Duration = Duration::from_secs(60);
+
+/// What is needed to be an agent, whatever becomes of the connection.
+pub(crate) struct Uplink {
+    /// What the location's capability file says.
+    pub(crate) tracker: SturdyRef,
+    /// How this agent shows itself.
+    pub(crate) security: Security,
+    /// The fingerprint of its key.
+    pub(crate) identity: Fingerprint,
+    /// Its name.
+    pub(crate) machine: Machine,
+    /// Where receivers reach it, if it was told.
+    pub(crate) public: Option<Address>,
+    /// The port that it listens on.
+    pub(crate) port: u16,
+    pub(crate) inventory: Rc<Inventory>,
+    pub(crate) tickets: Rc<Tickets>,
+    pub(crate) transfers: Rc<Transfers>,
+    pub(crate) tasks: Tasks,
+}
+
+/// How a session ended.
+enum Ended {
+    Lost(anyhow::Error),
+    Replaced(String),
+}
+
+impl Uplink {
+    /// Holds a session with the tracker whenever one can be had. Never returns.
+    pub(crate) async fn run(&self) {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.hold_session(&mut backoff).await {
+                Ended::Lost(error) => {
+                    let delay = backoff.next_delay();
+                    tracing::warn!(
+                        "no session with the tracker, trying again in {delay:.1?}: {error:#}"
+                    );
+                    sleep(delay).await;
+                }
+                Ended::Replaced(by) => {
+                    tracing::warn!(
+                        "another agent with this name and key has registered, {by}; \
+                         this one waits {} s. Stop one of the two.",
+                        REPLACED.as_secs()
+                    );
+                    sleep(REPLACED).await;
+                }
+            }
+        }
+    }
+
+    async fn hold_session(&self, backoff: &mut Backoff) -> Ended {
+        let (tell, mut replaced) = watch::channel(None);
+        let held = async {
+            let connection =
+                sturdyref::connect(&self.tracker, &self.security, CONNECT_DEADLINE).await?;
+            self.tickets.advertise(self.addresses(connection.local_address()));
+            let (location, session) = self.register(&connection, tell).await?;
+            tracing::info!(%location, machine = %self.machine, "registered with the tracker");
+            backoff.reset();
+            tokio::select! {
+                error = heartbeats(&session) => Err(error),
+                error = sync::bring_up_to_date(&self.inventory, &session) => Err(error),
+                () = connection.closed() => Err(anyhow!("the connection was closed")),
+            }
+        };
+        tokio::select! {
+            biased;
+            Ok(by) = replaced.wait_for(Option::is_some) => {
+                Ended::Replaced(by.clone().unwrap_or_default())
+            }
+            held = held => match held {
+                Ok(never) => never,
+                Err(error) => Ended::Lost(error),
+            }
+        }
+    }
+
+    async fn register(
+        &self,
+        connection: &Connection,
+        replaced: watch::Sender<Option<String>>,
+    ) -> Result<(Location, session::Client)> {
+        let door: location::Client = connection.target();
+        let pools = self.inventory.names();
+        // The location is known only from the answer, which comes before any call on the agent.
+        let location = watch::Sender::new(None);
+        let control = Control {
+            location: location.subscribe(),
+            pools: pools.clone(),
+            tickets: self.tickets.clone(),
+            transfers: self.transfers.clone(),
+            security: self.security.clone(),
+            tasks: self.tasks.clone(),
+            replaced,
+        };
+        let mut request = door.register_request();
+        outcome::write_hello(request.get().init_hello(), "agent");
+        let mut registration = request.get().init_registration();
+        registration.set_machine(self.machine.as_str());
+        registration.set_identity(&self.identity.0);
+        let mut names = registration.reborrow().init_pools(length(&pools));
+        for (index, pool) in (0..).zip(&pools) {
+            names.set(index, pool.as_str());
+        }
+        registration.set_agent(new_client(control));
+        let answer = timeout(SILENCE, request.send().promise)
+            .await
+            .context("the tracker does not answer the registration")??;
+        let registered = outcome::read(answer.get()?.get_outcome()?)??;
+        let name: Location = parse(registered.get_location()?)?;
+        location.send_replace(Some(name.clone()));
+        Ok((name, registered.get_session()?))
+    }
+
+    /// What receivers are told to dial: the address given, and the one that the tracker is reached
+    /// from, with our port. A wildcard never appears.
+    fn addresses(&self, local: &Address) -> Vec<Address> {
+        let own = match local {
+            Address::Tcp { host, .. } => host.clone(),
+            // The tracker is on this machine.
+            Address::Unix(_) => IpAddr::from([127, 0, 0, 1]).to_string(),
+        };
+        let own = Address::Tcp { host: own, port: self.port };
+        self.public.iter().cloned().chain([own]).collect()
+    }
+}
+
+/// Calls again and again; returns why that can't go on.
+async fn heartbeats(session: &session::Client) -> anyhow::Error {
+    let mut ticks = interval(HEARTBEAT);
+    loop {
+        ticks.tick().await;
+        match timeout(SILENCE, session.heartbeat_request().send().promise).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return error.into(),
+            Err(_) => return anyhow!("the tracker has been silent for {} s", SILENCE.as_secs()),
+        }
+    }
+}
