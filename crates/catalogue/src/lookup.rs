@@ -1,6 +1,7 @@
 //! Finding the session that answers for a place.
 
 use schema::{Machine, Place};
+use zfs::DatasetPath;
 
 use crate::model::{Catalogue, MachineId};
 use crate::session::Epoch;
@@ -52,6 +53,16 @@ impl Catalogue {
                 last_seen: machine.map_or(0, |machine| machine.record.last_seen),
             }),
         }
+    }
+
+    /// Whether a dataset of this name is known anywhere.
+    pub fn has(&self, name: &DatasetPath) -> bool {
+        self.datasets.contains_key(name)
+    }
+
+    /// Whether a place holds a dataset of this name, as far as is known.
+    pub fn holds(&self, place: &Place, name: &DatasetPath) -> bool {
+        self.replica(place, name).is_some()
     }
 
     /// The known places whose names are nearest.

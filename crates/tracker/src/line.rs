@@ -1,0 +1,75 @@
+//! A connected machine: the tracker's end of its session.
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::time::Duration;
+
+use catalogue::{Epoch, MachineId};
+use schema::agent_capnp::agent;
+use schema::{Code, Failure};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A machine that has said nothing for this long is offline.
+pub(crate) const SILENCE: Duration = Duration::from_secs(15);
+
+/// A connected machine.
+pub(crate) struct Line {
+    pub(crate) epoch: Epoch,
+    pub(crate) machine: MachineId,
+    pub(crate) agent: agent::Client,
+    /// Cancelled when the session is over, whoever ended it.
+    pub(crate) over: CancellationToken,
+    last_heard: Cell<Instant>,
+}
+
+impl Line {
+    pub(crate) fn new(epoch: Epoch, machine: MachineId, agent: agent::Client) -> Self {
+        let last_heard = Cell::new(Instant::now());
+        Self { epoch, machine, agent, over: CancellationToken::new(), last_heard }
+    }
+
+    /// The machine has said something.
+    pub(crate) fn heard(&self) {
+        self.last_heard.set(Instant::now());
+    }
+
+    /// How long it has said nothing.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.last_heard.get().elapsed()
+    }
+
+    /// Returns once the machine has been silent for too long.
+    pub(crate) async fn silence(&self) {
+        while self.silent_for() < SILENCE {
+            tokio::time::sleep_until(self.last_heard.get() + SILENCE).await;
+        }
+    }
+
+    /// Waits for the agent's answer, but no longer than its session lasts. `operation` and
+    /// `subject` are for the failure.
+    pub(crate) async fn ask<T>(
+        &self,
+        operation: &str,
+        subject: impl Display,
+        answer: impl Future<Output = capnp::Result<T>>,
+    ) -> Result<T, Failure> {
+        let lost = || {
+            let reason = format!("the connection to the machine '{}' was lost", self.machine);
+            Failure::new(
+                Code::Offline,
+                operation,
+                &subject,
+                reason,
+                "Run the command again once `cli show` says that it is online.",
+            )
+        };
+        tokio::select! {
+            answer = answer => answer.map_err(|error| match error.kind {
+                capnp::ErrorKind::Disconnected => lost(),
+                _ => Failure::from_exception(operation, &subject, &error),
+            }),
+            () = self.over.cancelled() => Err(lost()),
+        }
+    }
+}

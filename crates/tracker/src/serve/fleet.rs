@@ -1,0 +1,148 @@
+//! `Fleet`: show, download, copy.
+
+use std::rc::Rc;
+
+use capnp::Error;
+use catalogue::{MachineId, Query};
+use schema::broker_capnp::broker;
+use schema::dataset_capnp::replica_sink;
+use schema::transfer_capnp::{copy_request, started, transfer};
+use schema::user_capnp::{fleet, query};
+use schema::{Failure, outcome, wire};
+use zfs::DatasetPath;
+
+use super::answer::{NoAnswer, answer};
+use super::broker::Broker;
+use super::replicas;
+use super::transfer::{Held, Transfer};
+use crate::clock::now;
+use crate::failures;
+use crate::issuer::Grant;
+use crate::tracker::Tracker;
+
+/// So many replicas are copied out of the catalogue at a time.
+const PAGE: usize = 1000;
+
+/// All machines, to someone who may use them.
+pub(crate) struct Fleet {
+    pub(crate) tracker: Rc<Tracker>,
+    pub(crate) grant: Grant,
+}
+
+impl fleet::Server for Fleet {
+    async fn list(
+        self: Rc<Self>,
+        params: fleet::ListParams,
+        mut results: fleet::ListResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let listed = answer(self.send_list(params.get_query()?, &params.get_sink()?).await)?;
+        outcome::write_nothing(results.get().init_outcome(), listed)
+    }
+
+    async fn dataset(
+        self: Rc<Self>,
+        params: fleet::DatasetParams,
+        mut results: fleet::DatasetResults,
+    ) -> Result<(), Error> {
+        let name = params.get()?.get_name()?;
+        let broker = self.broker("find", name.to_str()?);
+        outcome::write(results.get().init_outcome(), broker, |mut answer, broker| {
+            answer.set_broker(broker);
+            Ok(())
+        })
+    }
+
+    async fn copy(
+        self: Rc<Self>,
+        params: fleet::CopyParams,
+        mut results: fleet::CopyResults,
+    ) -> Result<(), Error> {
+        let started = answer(self.start(params.get()?.get_request()?).await)?;
+        outcome::write(results.get().init_outcome(), started, write_started)
+    }
+
+    async fn attach(
+        self: Rc<Self>,
+        params: fleet::AttachParams,
+        mut results: fleet::AttachResults,
+    ) -> Result<(), Error> {
+        let attached = answer(self.find_transfer(params.get()?).await)?;
+        outcome::write(results.get().init_outcome(), attached, write_started)
+    }
+}
+
+fn write_started(mut started: started::Builder<'_>, held: Rc<Held>) -> Result<(), Error> {
+    started.set_id(&held.id);
+    started.set_transfer(capnp_rpc::new_client::<transfer::Client, _>(Transfer(held)));
+    Ok(())
+}
+
+impl Fleet {
+    async fn send_list(
+        &self,
+        query: query::Reader<'_>,
+        sink: &replica_sink::Client,
+    ) -> Result<(), NoAnswer> {
+        self.tracker.check(&self.grant)?;
+        let pattern = query.get_pattern()?.to_str()?;
+        let query = Query::new(pattern, wire::parse_optional(query.get_location()?)?)
+            .map_err(|error| failures::pattern(pattern, &error))?;
+        // Page by page, since the catalogue changes in between.
+        let mut page: Vec<schema::Replica> = Vec::new();
+        loop {
+            page = {
+                let after = page.last().map(|last| (&last.name, &last.place));
+                let catalogue = self.tracker.catalogue.borrow();
+                catalogue.list(&query, after, now()).take(PAGE).collect()
+            };
+            if page.is_empty() {
+                return Ok(replicas::flush(sink).await?);
+            }
+            replicas::send(sink, &page).await?;
+        }
+    }
+
+    /// A broker for the dataset of this name, if there is one.
+    fn broker(&self, operation: &str, name: &str) -> Result<broker::Client, Failure> {
+        self.tracker.check(&self.grant)?;
+        let path: DatasetPath =
+            name.parse().map_err(|error| failures::illegal(operation, name, error))?;
+        if !self.tracker.catalogue.borrow().has(&path) {
+            return Err(failures::no_such_dataset(operation, name));
+        }
+        let broker =
+            Broker { tracker: self.tracker.clone(), grant: self.grant.clone(), name: path };
+        Ok(capnp_rpc::new_client(broker))
+    }
+
+    async fn start(&self, request: copy_request::Reader<'_>) -> Result<Rc<Held>, NoAnswer> {
+        const OPERATION: &str = "copy to";
+        let broker = self.broker("copy", request.get_dataset()?.to_str()?)?;
+        let place = wire::read_place(request.get_destination()?)?;
+        let line = self.tracker.line_to(OPERATION, &place)?;
+        let mut start = line.agent.start_request();
+        start.get().set_request(request)?;
+        start.get().set_broker(broker);
+        let started = line.ask(OPERATION, &place, start.send().promise).await?;
+        Ok(Held::new(&self.tracker, &line, outcome::read(started.get()?.get_outcome()?)??)?)
+    }
+
+    async fn find_transfer(
+        &self,
+        params: fleet::attach_params::Reader<'_>,
+    ) -> Result<Rc<Held>, NoAnswer> {
+        const OPERATION: &str = "attach to a transfer at";
+        self.tracker.check(&self.grant)?;
+        let place = wire::read_place(params.get_destination()?)?;
+        let id = params.get_id()?.to_str()?;
+        let line = self.tracker.line_to(OPERATION, &place)?;
+        if let Some(held) = Held::find(&self.tracker, &MachineId::of(&place), id) {
+            return Ok(held);
+        }
+        let mut attach = line.agent.attach_request();
+        attach.get().set_id(id);
+        let started = line.ask(OPERATION, &place, attach.send().promise).await?;
+        Ok(Held::new(&self.tracker, &line, outcome::read(started.get()?.get_outcome()?)??)?)
+    }
+}

@@ -1,0 +1,72 @@
+//! `Rendezvous`: has a sender come to the tracker, where its receiver can't reach it.
+
+use std::rc::Rc;
+
+use capnp::Error;
+use schema::broker_capnp::{dialler, rendezvous};
+use schema::{Place, outcome};
+use sturdyref::Fingerprint;
+
+use super::answer::{NoAnswer, answer};
+use crate::line::Line;
+use crate::relays::{Ends, FIRST_USE};
+use crate::tracker::Tracker;
+
+/// The way round for one offer.
+pub(crate) struct Rendezvous {
+    pub(crate) tracker: Rc<Tracker>,
+    pub(crate) line: Rc<Line>,
+    pub(crate) place: Place,
+    pub(crate) receiver: Option<Fingerprint>,
+    pub(crate) dialler: dialler::Client,
+}
+
+impl rendezvous::Server for Rendezvous {
+    async fn relay(
+        self: Rc<Self>,
+        _: rendezvous::RelayParams,
+        mut results: rendezvous::RelayResults,
+    ) -> Result<(), Error> {
+        let relayed = answer(self.arrange().await)?;
+        outcome::write(results.get().init_outcome(), relayed, |mut answer, ends| {
+            let receiver = self.tracker.issuer.capability(ends.receiver.clone());
+            answer.set_uri(receiver.to_uri().as_str());
+            Ok(())
+        })
+    }
+}
+
+impl Rendezvous {
+    async fn arrange(&self) -> Result<Rc<Ends>, NoAnswer> {
+        let tracker = &self.tracker;
+        let arranged = tracker.relays.arrange(self.receiver);
+        let ends = Rc::new(arranged.map_err(|error| Error::failed(error.to_string()))?);
+        // Both come within this time, or neither may; also when this call is given up.
+        tracker.chores.begin({
+            let (tracker, ends) = (tracker.clone(), ends.clone());
+            async move {
+                tokio::time::sleep(FIRST_USE).await;
+                tracker.relays.give_up(&ends);
+            }
+        });
+        let mut dial = self.dialler.dial_request();
+        let sender = tracker.issuer.capability(ends.sender.clone());
+        dial.get().set_uri(sender.to_uri().as_str());
+        let came = self.came(dial.send().promise).await;
+        came.inspect_err(|_| tracker.relays.give_up(&ends))?;
+        tracing::info!(place = %self.place, "relaying");
+        Ok(ends)
+    }
+
+    async fn came(
+        &self,
+        dialled: capnp::capability::Promise<
+            capnp::capability::Response<dialler::dial_results::Owned>,
+            Error,
+        >,
+    ) -> Result<(), NoAnswer> {
+        let answer = self.line.ask("relay from", &self.place, dialled).await?;
+        outcome::read(answer.get()?.get_outcome()?)??;
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! `Transfer`, as the tracker hands it out: the agent's own, cancelled when its last user goes.
+
+use std::rc::Rc;
+
+use capnp::Error;
+use catalogue::MachineId;
+use schema::outcome;
+use schema::transfer_capnp::{started, transfer};
+
+use crate::line::Line;
+use crate::tracker::Tracker;
+
+/// A transfer that is under way at an agent, shared by all who watch it.
+pub(crate) struct Held {
+    pub(crate) id: String,
+    transfer: transfer::Client,
+    line: Rc<Line>,
+    tracker: Rc<Tracker>,
+}
+
+impl Held {
+    /// Takes hold of a transfer that an agent has started or was asked for.
+    pub(crate) fn new(
+        tracker: &Rc<Tracker>,
+        line: &Rc<Line>,
+        started: started::Reader<'_>,
+    ) -> Result<Rc<Self>, Error> {
+        let id = started.get_id()?.to_string()?;
+        let held = Rc::new(Self {
+            id: id.clone(),
+            transfer: started.get_transfer()?,
+            line: line.clone(),
+            tracker: tracker.clone(),
+        });
+        let key = (line.machine.clone(), id);
+        tracker.transfers.borrow_mut().insert(key, Rc::downgrade(&held));
+        Ok(held)
+    }
+
+    /// The hold that someone else has on a transfer.
+    pub(crate) fn find(tracker: &Tracker, machine: &MachineId, id: &str) -> Option<Rc<Self>> {
+        let key = (machine.clone(), id.to_owned());
+        let held = tracker.transfers.borrow().get(&key)?.upgrade()?;
+        // The machine may have come back since, on another connection.
+        (!held.line.over.is_cancelled()).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut transfers = self.tracker.transfers.borrow_mut();
+        let key = (self.line.machine.clone(), self.id.clone());
+        // Another may have taken its place already.
+        if transfers.get(&key).is_some_and(|held| held.strong_count() == 0) {
+            transfers.remove(&key);
+        }
+        // A transfer outlives the tracker: whoever watches it attaches again.
+        if !self.tracker.closing.is_cancelled() {
+            let cancel = self.transfer.cancel_request().send().promise;
+            self.tracker.chores.begin(async move {
+                // One that has ended, or whose machine is gone, needs no cancelling.
+                let _ = cancel.await;
+            });
+        }
+    }
+}
+
+/// Served to each who watches.
+pub(crate) struct Transfer(pub(crate) Rc<Held>);
+
+impl transfer::Server for Transfer {
+    async fn observe(
+        self: Rc<Self>,
+        params: transfer::ObserveParams,
+        mut results: transfer::ObserveResults,
+    ) -> Result<(), Error> {
+        let held = &self.0;
+        let mut request = held.transfer.observe_request();
+        request.get().set_observer(params.get()?.get_observer()?);
+        match held.line.ask("follow", &held.id, request.send().promise).await {
+            Ok(summary) => results.set(summary.get()?),
+            Err(failure) => {
+                outcome::write(results.get().init_outcome(), Err(failure), |_, (): ()| Ok(()))
+            }
+        }
+    }
+
+    async fn cancel(
+        self: Rc<Self>,
+        _: transfer::CancelParams,
+        _: transfer::CancelResults,
+    ) -> Result<(), Error> {
+        self.0.transfer.cancel_request().send().promise.await?;
+        Ok(())
+    }
+}
