@@ -46,7 +46,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// The file holds no usable key.
-    #[error("{name} holds no PEM private key (Ed25519, ECDSA or RSA), or was cut")]
+    #[error("{name} holds no PKCS#8 PEM private key (Ed25519, ECDSA or RSA), or was cut")]
     NotAKey {
         /// The file.
         name: String,
@@ -153,4 +153,89 @@ fn new_pem() -> Result<Zeroizing<Vec<u8>>, NoRandomness> {
     let base64 = Zeroizing::new(BASE64.encode(&der[..]));
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *base64);
     Ok(Zeroizing::new(pem.into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file of the key with the secret bytes 0, 1, 2, ..., 31.
+    const KNOWN: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n\
+        -----END PRIVATE KEY-----\n";
+
+    fn file_with(bytes: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.pem");
+        std::fs::write(&path, bytes).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn fingerprints_and_ids_are_what_others_compute() {
+        // From Python's cryptography and hmac.
+        let (_dir, path) = file_with(KNOWN);
+        let key = SecretKey::load_or_create(path).unwrap();
+        let fingerprint = key.fingerprint().to_string();
+        assert_eq!(fingerprint, "oFCDfYUHBYLM9zlLCYiEfMMSy4glm4lImfbyOc8XkaU");
+        for (name, id) in [
+            ("user", "cd58bd5f2880a549a8e369f7b1ea65278fd2dd2fac47d5a33ca1ed4e66cf627c"),
+            ("", "c50f9d8426ca6eea590b9230737f0f1db81e0db16ba5c4129969e27364450cb4"),
+        ] {
+            let derived = data_encoding::HEXLOWER.encode(key.derive_id(name).as_bytes());
+            assert_eq!(derived, id);
+        }
+    }
+
+    #[test]
+    fn a_new_key_file_is_private_and_of_the_kind_that_ocaml_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.pem");
+        let made = SecretKey::load_or_create(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let base64 = text.lines().nth(1).unwrap();
+        assert_eq!(BASE64.decode(base64.as_bytes()).unwrap().len(), 48);
+        let loaded = SecretKey::load_or_create(&path).unwrap();
+        assert_eq!(loaded.fingerprint(), made.fingerprint());
+        assert_eq!(loaded.derive_id("user"), made.derive_id("user"));
+        assert_ne!(loaded.derive_id("user"), loaded.derive_id("admin"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn keys_from_openssl_are_good_for_tls() {
+        let ed25519 = KNOWN;
+        let p256 = "-----BEGIN PRIVATE KEY-----\n\
+            MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgrZ5wPGjqrxOEuJMb\n\
+            ZSdFB3RzeAM+u5QYQw/o2LSukF2hRANCAATzMaKUKx2ikGfD6vJqv1GrZexQOeKY\n\
+            FmFkf2ZlfLCp6vjTaWLROfVEyPzWXGakZbH4PMsyzzX9xGIRcezvCEbq\n\
+            -----END PRIVATE KEY-----\n";
+        for pem in [ed25519, p256, include_str!("../tests/data/rsa-2048.pem")] {
+            let (_dir, path) = file_with(pem);
+            let key = SecretKey::load_or_create(path).unwrap();
+            let identity = crate::Identity::new(&key).unwrap();
+            assert_eq!(identity.fingerprint(), key.fingerprint());
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_told_so_and_left_alone() {
+        for bytes in [&b""[..], b"hello", &KNOWN.as_bytes()[..80], b"\xff\xff"] {
+            let (_dir, path) = file_with(bytes);
+            let error = SecretKey::load_or_create(&path).unwrap_err();
+            assert!(matches!(error, KeyError::NotAKey { .. }), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_fingerprint_only() {
+        let (_dir, path) = file_with(KNOWN);
+        let key = SecretKey::load_or_create(path).unwrap();
+        let identity = crate::Identity::new(&key).unwrap();
+        let fingerprint = key.fingerprint();
+        assert_eq!(format!("{key:?}"), format!("SecretKey({fingerprint})"));
+        assert_eq!(format!("{identity:?}"), format!("Identity({fingerprint})"));
+    }
 }

@@ -54,7 +54,9 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// The fingerprint of the key that a certificate (X.509 v3, with or without extensions) carries.
+/// The fingerprint of the key that a certificate carries.
+///
+/// It must be X.509 v3, with or without extensions, as OCaml's are: rustls takes no others.
 pub(crate) fn fingerprint_of(
     certificate: &CertificateDer<'_>,
 ) -> Result<Fingerprint, rustls::Error> {
@@ -162,5 +164,46 @@ impl ClientCertVerifier for AnyClient {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::BASE64;
+
+    use super::*;
+
+    /// From `openssl req -x509 -newkey ed25519`: with the usual extensions.
+    const V3: &str = "\
+        MIIBNjCB6aADAgECAhRJZvhHRX1Jk5JYKEXGmfQsMd2DRjAFBgMrZXAwEDEOMAwG\
+        A1UEAwwFY2FwbnAwIBcNMjYxMTIyMTIwMjE5WhgPMjEyNjEwMjkxMjAyMTlaMBAx\
+        DjAMBgNVBAMMBWNhcG5wMCowBQYDK2VwAyEAduT9TT/4j+vqjclcga3bVQhBb9da\
+        0wV7nxjtiGBxt06jUzBRMB0GA1UdDgQWBBRTzZ8Gd0wIOyfs6wwIkozVoSilaTAf\
+        BgNVHSMEGDAWgBRTzZ8Gd0wIOyfs6wwIkozVoSilaTAPBgNVHRMBAf8EBTADAQH/\
+        MAUGAytlcANBAFdwmUKl3v9BqldPyFeALicqBjuJ3U+f79dwNvdSOXTGI5Jj9ErA\
+        dt6vKWRz9YhJH73GfYd3P9C8xtK5haYxFQI=";
+    /// From `openssl x509 -req`: the same key, and the first version of X.509.
+    const V1: &str = "\
+        MIHcMIGPAhQmeyWFBiZfAqHahuJUVcDQiBpCqjAFBgMrZXAwEDEOMAwGA1UEAwwF\
+        Y2FwbnAwIBcNMjYxMTIyMTIwMjE5WhgPMjEyNjEwMjkxMjAyMTlaMBAxDjAMBgNV\
+        BAMMBWNhcG5wMCowBQYDK2VwAyEAduT9TT/4j+vqjclcga3bVQhBb9da0wV7nxjt\
+        iGBxt04wBQYDK2VwA0EAOdqKcCeGSs/yi9dd5ANzoz4hv096ijDpSXa+K1qsDGiL\
+        izQqeFOy/CgBDTrILNqvkb1WYwgAoZ/p+znwYkg3CA==";
+
+    fn parse(certificate: &str) -> Result<Fingerprint, rustls::Error> {
+        fingerprint_of(&BASE64.decode(certificate.as_bytes()).unwrap().into())
+    }
+
+    #[test]
+    fn a_fingerprint_is_what_openssl_makes_of_the_public_key() {
+        // openssl pkey -pubout -outform DER | openssl dgst -sha256 -binary | basenc --base64url
+        let expected = "7Li5vYZKa3H8g796iBUx8rbn7EMo8Rm7_HJv_qXG0PU";
+        assert_eq!(parse(V3).unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn certificates_before_version_3_are_refused_by_name() {
+        let error = parse(V1).unwrap_err();
+        assert!(error.to_string().contains("UnsupportedCertVersion"), "{error}");
     }
 }

@@ -1,9 +1,5 @@
 //! What the tests of connections share: a service, a restorer that hands it out, and a vat to dial.
 
-#![allow(dead_code, reason = "no test uses everything")]
-#![allow(missing_docs, unreachable_pub, reason = "nobody sees it but the tests beside it")]
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests end that way")]
-
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::greeter_capnp::greeter;
 
 /// Longer than any test should take; only a test that fails waits for it.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs a test the way vats run: one thread, local tasks, and an end.
-pub fn local<F: Future<Output = ()>>(test: F) {
+pub(crate) fn local<F: Future<Output = ()>>(test: F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         tokio::time::timeout(4 * DEADLINE, test).await.expect("the test hangs");
@@ -29,34 +25,34 @@ pub fn local<F: Future<Output = ()>>(test: F) {
 }
 
 /// A service that knows its name.
-pub struct Greeter {
+pub(crate) struct Greeter {
     name: String,
     uploaded: Cell<u64>,
     swallowing: Rc<Swallowing>,
 }
 
 /// What a test sees and holds of calls to `swallow`.
-pub struct Swallowing {
+pub(crate) struct Swallowing {
     /// Lets calls through.
-    pub gate: Semaphore,
+    pub(crate) gate: Semaphore,
     /// Calls that began and did not end.
-    pub now: watch::Sender<usize>,
+    pub(crate) now: watch::Sender<usize>,
     /// The most there ever were of them.
-    pub most: Cell<usize>,
+    pub(crate) most: Cell<usize>,
 }
 
 impl Swallowing {
-    pub fn behind_a_gate(open: usize) -> Rc<Self> {
+    pub(crate) fn behind_a_gate(open: usize) -> Rc<Self> {
         let (now, most) = (watch::Sender::new(0), Cell::new(0));
         Rc::new(Self { gate: Semaphore::new(open), now, most })
     }
 }
 
-pub fn greeter(name: &str) -> greeter::Client {
+pub(crate) fn greeter(name: &str) -> greeter::Client {
     swallower(name, Swallowing::behind_a_gate(Semaphore::MAX_PERMITS))
 }
 
-pub fn swallower(name: &str, swallowing: Rc<Swallowing>) -> greeter::Client {
+pub(crate) fn swallower(name: &str, swallowing: Rc<Swallowing>) -> greeter::Client {
     capnp_rpc::new_client(Greeter { name: name.to_owned(), uploaded: Cell::new(0), swallowing })
 }
 
@@ -118,18 +114,18 @@ impl greeter::Server for Greeter {
     }
 }
 
-pub async fn swallow(greeter: &greeter::Client, bytes: usize) -> Result<u64, capnp::Error> {
+pub(crate) async fn swallow(greeter: &greeter::Client, bytes: usize) -> Result<u64, capnp::Error> {
     let mut request = greeter.swallow_request();
     request.get().init_bytes(bytes as u32);
     Ok(request.send().promise.await?.get()?.get_count())
 }
 
-pub async fn thread_of(greeter: &greeter::Client) -> String {
+pub(crate) async fn thread_of(greeter: &greeter::Client) -> String {
     let response = greeter.thread_request().send().promise.await.unwrap();
     response.get().unwrap().get_name().unwrap().to_string().unwrap()
 }
 
-pub async fn greet(greeter: &greeter::Client, name: &str) -> Result<String, capnp::Error> {
+pub(crate) async fn greet(greeter: &greeter::Client, name: &str) -> Result<String, capnp::Error> {
     let mut request = greeter.greet_request();
     request.get().set_name(name);
     let response = request.send().promise.await?;
@@ -138,18 +134,18 @@ pub async fn greet(greeter: &greeter::Client, name: &str) -> Result<String, capn
 
 /// Hands out greeters by name, and remembers who asked for what.
 #[derive(Default)]
-pub struct Greeters {
+pub(crate) struct Greeters {
     by_id: RefCell<HashMap<IdDigest, Place>>,
-    pub asked: RefCell<Vec<(IdDigest, Peer)>>,
+    pub(crate) asked: RefCell<Vec<(IdDigest, Peer)>>,
 }
 
-pub enum Place {
+pub(crate) enum Place {
     Here(greeter::Client),
     On(Worker, String),
 }
 
 impl Greeters {
-    pub fn with(names: &[&str]) -> Rc<Self> {
+    pub(crate) fn with(names: &[&str]) -> Rc<Self> {
         let greeters = Rc::new(Self::default());
         for name in names {
             greeters.add(name, Place::Here(greeter(name)));
@@ -157,7 +153,7 @@ impl Greeters {
         greeters
     }
 
-    pub fn add(&self, id: impl AsRef<[u8]>, place: Place) {
+    pub(crate) fn add(&self, id: impl AsRef<[u8]>, place: Place) {
         self.by_id.borrow_mut().insert(IdDigest::of(id.as_ref()), place);
     }
 }
@@ -176,23 +172,27 @@ impl Restorer for Greeters {
 }
 
 /// A vat that serves on loopback until it is closed.
-pub struct Vat {
-    pub address: Address,
-    pub auth: Auth,
-    pub closing: CancellationToken,
-    pub served: JoinHandle<std::io::Result<()>>,
+pub(crate) struct Vat {
+    pub(crate) address: Address,
+    pub(crate) auth: Auth,
+    pub(crate) closing: CancellationToken,
+    pub(crate) served: JoinHandle<std::io::Result<()>>,
 }
 
 impl Vat {
-    pub fn serve(security: Security, restorer: Rc<dyn Restorer>) -> Self {
+    pub(crate) fn serve(security: Security, restorer: Rc<dyn Restorer>) -> Self {
         Self::serve_within(security, restorer, Limits::default())
     }
 
-    pub fn serve_within(security: Security, restorer: Rc<dyn Restorer>, limits: Limits) -> Self {
+    pub(crate) fn serve_within(
+        security: Security,
+        restorer: Rc<dyn Restorer>,
+        limits: Limits,
+    ) -> Self {
         Self::serve_at("tcp:127.0.0.1:0".parse().unwrap(), security, restorer, limits)
     }
 
-    pub fn serve_at(
+    pub(crate) fn serve_at(
         address: Address,
         security: Security,
         restorer: Rc<dyn Restorer>,
@@ -209,28 +209,28 @@ impl Vat {
         Self { address, auth, closing, served }
     }
 
-    pub fn sturdyref(&self, id: &str) -> SturdyRef {
+    pub(crate) fn sturdyref(&self, id: &str) -> SturdyRef {
         SturdyRef { auth: self.auth, address: self.address.clone(), id: ObjectId::new(id) }
     }
 
     /// Connects and restores the greeter with this id, over TLS under a new identity if need be.
-    pub async fn connect(&self, id: &str) -> Result<Connection, ConnectError> {
+    pub(crate) async fn connect(&self, id: &str) -> Result<Connection, ConnectError> {
         connect(&self.sturdyref(id), &tls(), DEADLINE).await
     }
 
     /// A TCP connection on which nobody has said anything.
-    pub async fn raw(&self) -> tokio::net::TcpStream {
+    pub(crate) async fn raw(&self) -> tokio::net::TcpStream {
         let Address::Tcp { host, port } = &self.address else { panic!("no TCP") };
         tokio::net::TcpStream::connect((host.as_str(), *port)).await.unwrap()
     }
 }
 
-pub fn tls() -> Security {
+pub(crate) fn tls() -> Security {
     Security::Tls(Identity::ephemeral().unwrap())
 }
 
 /// Waits until the other end closes, whatever it says before.
-pub async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) {
+pub(crate) async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) {
     let mut rest = Vec::new();
     // A reset is an end, too.
     let _ =
