@@ -12,7 +12,7 @@ use schema::{Code, Failure, Location, broker_capnp, outcome};
 use sturdyref::{Fingerprint, Security, SturdyRef, Worker};
 use tokio::sync::{oneshot, watch};
 use transfer::broker::Broker;
-use transfer::job::Job;
+use transfer::job::{Job, new_id};
 use transfer::outgoing::Tasks;
 use transfer::wire::read_request;
 use zfs::{DatasetName, PoolName};
@@ -87,7 +87,7 @@ impl Control {
             Failure::new(Code::Usage, "receive", "", error, "Give the destination a shorter name.")
         })?;
         Ok(Job {
-            id: format!("{:016x}", fastrand::u64(..)),
+            id: new_id(),
             dataset: request.dataset,
             target,
             from: request.from,

@@ -54,7 +54,11 @@ impl Transfers {
     }
 
     /// Begins a transfer.
-    pub(crate) fn start(&self, job: Job, broker: Broker) -> Result<transfer_server::Client, Failure> {
+    pub(crate) fn start(
+        &self,
+        job: Job,
+        broker: Broker,
+    ) -> Result<transfer_server::Client, Failure> {
         if self.tasks.shutdown.is_cancelled() {
             return Err(Failure::new(
                 Code::Offline,

@@ -47,6 +47,11 @@ pub struct Job {
     pub program: &'static str,
 }
 
+/// An id for a transfer; it need not be secret, only another than all others.
+pub fn new_id() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
 /// What a job is done with.
 #[derive(Clone, Debug)]
 pub struct Tools {

@@ -1,0 +1,185 @@
+//! `cli copy`: the destination's agent plans and owns the transfer; this program watches it.
+//!
+//! The tracker passes on what the agent reports. Should the tracker go, the transfer goes on, and
+//! this program tries to attach to it again.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ::transfer::report::{Status, Summary};
+use ::transfer::wire::{CopyRequest, read_event, read_summary, write_request};
+use capnp_rpc::new_client;
+use schema::transfer_capnp::{observer, started, transfer};
+use schema::{Code, Failure, Place, outcome, wire};
+use sturdyref::{Backoff, SturdyRef};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Copy;
+use crate::names::{Wanted, parse};
+use crate::output::Destination;
+use crate::tracker::Tracker;
+use crate::unless_interrupted;
+use crate::watch::to_the_end;
+
+/// How long to look for a tracker that has gone.
+const ATTACH_AGAIN: Duration = Duration::from_secs(60);
+
+/// Has a dataset received by another machine.
+pub(crate) async fn copy(
+    capability: &SturdyRef,
+    args: Copy,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    let Wanted { dataset, from, snapshot } = Wanted::parse(&args.dataset, &args.wish)?;
+    let destination: schema::Destination = parse("destination", &args.destination)?;
+    let place = destination.place.clone();
+    let request = CopyRequest { dataset, destination, from, snapshot, dry_run: args.wish.dry_run };
+    let begun = async {
+        let tracker = Tracker::connect(capability).await?;
+        let (id, transfer) = start(&tracker, &request).await?;
+        Ok((tracker, id, transfer))
+    };
+    let (tracker, id, transfer) = unless_interrupted(&cancel, begun).await?;
+
+    let status = Rc::new(watch::Sender::new(Status::default()));
+    let watched = status.subscribe();
+    let running = Running { capability: capability.clone(), place: place.clone(), id, status };
+    tokio::task::spawn_local(running.follow(tracker, transfer, cancel));
+    to_the_end(watched, &Destination::There(place), &args.wish).await
+}
+
+async fn start(
+    tracker: &Tracker,
+    request: &CopyRequest,
+) -> Result<(String, transfer::Client), Failure> {
+    let asked = async {
+        let mut call = tracker.fleet.copy_request();
+        write_request(call.get().init_request(), request);
+        let answer = call.send().promise.await?;
+        read_started(outcome::read(answer.get()?.get_outcome()?)?)
+    };
+    let exception = |error| Failure::from_exception("copy", &request.dataset, &error);
+    asked.await.map_err(exception)?
+}
+
+fn read_started(
+    started: Result<started::Reader<'_>, Failure>,
+) -> capnp::Result<Result<(String, transfer::Client), Failure>> {
+    match started {
+        Ok(started) => Ok(Ok((started.get_id()?.to_string()?, started.get_transfer()?))),
+        Err(failure) => Ok(Err(failure)),
+    }
+}
+
+/// A transfer at another machine.
+struct Running {
+    capability: SturdyRef,
+    place: Place,
+    id: String,
+    status: Rc<watch::Sender<Status>>,
+}
+
+impl Running {
+    /// Follows the transfer over trackers that come and go, and leaves the outcome in the status.
+    async fn follow(
+        self,
+        mut tracker: Tracker,
+        mut transfer: transfer::Client,
+        cancel: CancellationToken,
+    ) {
+        let outcome = loop {
+            let lost = match self.observe(&transfer, &cancel).await {
+                Ok(outcome) => break outcome,
+                Err(error) => error,
+            };
+            drop(tracker);
+            self.note(format!("the tracker has gone ({lost}); the transfer may go on without it"));
+            match self.attach().await {
+                Ok(again) => (tracker, transfer) = again,
+                Err(failure) => break Err(failure),
+            }
+            self.note("the tracker is back".to_owned());
+        };
+        self.status.send_modify(|status| status.outcome = Some(outcome));
+    }
+
+    fn note(&self, text: String) {
+        self.status.send_modify(|status| status.notes.push(text));
+    }
+
+    /// An error means that the connection was lost, not that the transfer failed.
+    async fn observe(
+        &self,
+        transfer: &transfer::Client,
+        cancel: &CancellationToken,
+    ) -> capnp::Result<Result<Summary, Failure>> {
+        let mut request = transfer.observe_request();
+        request.get().set_observer(new_client(Observer { status: self.status.clone() }));
+        let mut observed = std::pin::pin!(request.send().promise);
+        let answer = tokio::select! {
+            answer = &mut observed => answer?,
+            () = cancel.cancelled() => {
+                // Answered when the transfer's processes are gone; its outcome follows.
+                transfer.cancel_request().send().promise.await?;
+                observed.await?
+            }
+        };
+        match outcome::read(answer.get()?.get_outcome()?)? {
+            Ok(summary) => read_summary(summary).map(Ok),
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    async fn attach(&self) -> Result<(Tracker, transfer::Client), Failure> {
+        let until = Instant::now() + ATTACH_AGAIN;
+        let mut backoff = Backoff::new();
+        loop {
+            let failure = match self.try_attach().await {
+                Ok(attached) => return Ok(attached),
+                Err(failure) => failure,
+            };
+            if Instant::now() >= until {
+                return Err(Failure::new(
+                    Code::Failed,
+                    "watch the transfer to",
+                    &self.place,
+                    format!("the tracker is away: {}", failure.reason),
+                    "The transfer may still go on. See later with: cli --connect user.cap show",
+                ));
+            }
+            sleep(backoff.next_delay()).await;
+        }
+    }
+
+    async fn try_attach(&self) -> Result<(Tracker, transfer::Client), Failure> {
+        let tracker = Tracker::connect(&self.capability).await?;
+        let asked = async {
+            let mut request = tracker.fleet.attach_request();
+            wire::write_place(request.get().init_destination(), &self.place);
+            request.get().set_id(&self.id);
+            let answer = request.send().promise.await?;
+            read_started(outcome::read(answer.get()?.get_outcome()?)?)
+        };
+        let exception =
+            |error| Failure::from_exception("watch the transfer to", &self.place, &error);
+        let (_, transfer) = asked.await.map_err(exception)??;
+        Ok((tracker, transfer))
+    }
+}
+
+/// Takes what the agent reports.
+struct Observer {
+    status: Rc<watch::Sender<Status>>,
+}
+
+impl observer::Server for Observer {
+    async fn event(self: Rc<Self>, params: observer::EventParams) -> capnp::Result<()> {
+        let event = params.get()?.get_event()?;
+        let read = RefCell::new(Ok(()));
+        self.status.send_modify(|status| *read.borrow_mut() = read_event(event, status));
+        read.into_inner()
+    }
+}

@@ -1,0 +1,194 @@
+//! `cli show`: where the datasets are.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::rc::Rc;
+
+use capnp_rpc::new_client;
+use schema::{Code, Failure, Location, Replica, outcome};
+use serde::Serialize;
+use sturdyref::SturdyRef;
+use transfer::broker::Collector;
+use transfer::text::{Bytes, utc};
+use zfs::Escaped;
+
+use crate::args::Show;
+use crate::names::parse;
+use crate::tracker::Tracker;
+
+/// Lists what the tracker knows.
+pub(crate) async fn show(capability: &SturdyRef, args: Show) -> anyhow::Result<()> {
+    let location: Option<Location> =
+        args.location.as_deref().map(|text| parse("argument of --location", text)).transpose()?;
+    let tracker = Tracker::connect(capability).await?;
+    let replicas = list(&tracker, args.pattern.as_deref(), location.as_ref()).await?;
+    if replicas.is_empty() && (args.pattern.is_some() || location.is_some()) {
+        return Err(no_match(&args).into());
+    }
+    let mut text = Vec::new();
+    if args.json {
+        write_json(&mut text, &replicas)?;
+    } else if args.long {
+        write_long(&mut text, &replicas)?;
+    } else {
+        write_lines(&mut text, &replicas)?;
+    }
+    crate::output::to_stdout(&text)?;
+    tracker.connection.close().await;
+    Ok(())
+}
+
+async fn list(
+    tracker: &Tracker,
+    pattern: Option<&str>,
+    location: Option<&Location>,
+) -> Result<Vec<Replica>, Failure> {
+    let replicas = Rc::new(RefCell::new(Vec::new()));
+    let listing = async {
+        let mut request = tracker.fleet.list_request();
+        let mut query = request.get().init_query();
+        query.set_pattern(pattern.unwrap_or_default());
+        query.set_location(location.map_or("", Location::as_str));
+        request.get().set_sink(new_client(Collector { replicas: replicas.clone() }));
+        let answer = request.send().promise.await?;
+        outcome::read(answer.get()?.get_outcome()?).map(|done| done.map(drop))
+    };
+    listing.await.map_err(|error| Failure::from_exception("list the datasets", "", &error))??;
+    Ok(replicas.take())
+}
+
+fn no_match(args: &Show) -> Failure {
+    let wanted = match (&args.pattern, &args.location) {
+        (Some(pattern), Some(location)) => format!("{pattern} at {location}"),
+        (Some(pattern), None) => pattern.clone(),
+        (None, location) => location.clone().unwrap_or_default(),
+    };
+    Failure::new(
+        Code::NoSuchDataset,
+        "show",
+        wanted,
+        "no dataset matches",
+        "All that are known: cli --connect user.cap show",
+    )
+}
+
+/// The replicas of each dataset. They come sorted, but nothing here relies on it.
+fn by_dataset(replicas: &[Replica]) -> BTreeMap<&str, Vec<&Replica>> {
+    let mut datasets: BTreeMap<&str, Vec<&Replica>> = BTreeMap::new();
+    for replica in replicas {
+        datasets.entry(replica.name.as_str()).or_default().push(replica);
+    }
+    for replicas in datasets.values_mut() {
+        replicas.sort_by(|one, other| one.place.cmp(&other.place));
+    }
+    datasets
+}
+
+fn state(replica: &Replica) -> &'static str {
+    if replica.online { "online" } else { "offline" }
+}
+
+/// The contract's lines.
+fn write_lines(out: &mut impl Write, replicas: &[Replica]) -> io::Result<()> {
+    for (name, replicas) in by_dataset(replicas) {
+        let places: Vec<String> = replicas
+            .iter()
+            .map(|replica| format!("{} ({})", replica.place, state(replica)))
+            .collect();
+        writeln!(out, "{}: {}", Escaped(name), places.join(", "))?;
+    }
+    Ok(())
+}
+
+/// A line for each dataset and one for each of its replicas.
+fn write_long(out: &mut impl Write, replicas: &[Replica]) -> io::Result<()> {
+    let width = replicas.iter().map(|replica| replica.place.to_string().len()).max().unwrap_or(0);
+    for (name, replicas) in by_dataset(replicas) {
+        writeln!(out, "{}", Escaped(name))?;
+        for replica in replicas {
+            let seen = if replica.online {
+                String::new()
+            } else {
+                format!(", last seen {}", utc(replica.last_seen))
+            };
+            let newest = match &replica.newest {
+                Some(newest) => {
+                    format!(
+                        "newest @{} of {}",
+                        Escaped(newest.label.as_str()),
+                        utc(newest.creation)
+                    )
+                }
+                None => "no snapshot".to_owned(),
+            };
+            writeln!(
+                out,
+                "  {:width$}  {:7}  {}{}  {}  {} snapshots, {newest}{seen}",
+                replica.place.to_string(),
+                state(replica),
+                replica.properties.kind,
+                if replica.properties.encrypted { " (encrypted)" } else { "" },
+                Bytes(replica.properties.referenced),
+                replica.snapshot_count,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonDataset<'a> {
+    name: &'a str,
+    replicas: Vec<JsonReplica<'a>>,
+}
+
+/// GUIDs are texts: JSON's numbers lose their last digits.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonReplica<'a> {
+    place: String,
+    location: &'a str,
+    machine: &'a str,
+    pool: &'a str,
+    online: bool,
+    last_seen: i64,
+    kind: String,
+    encrypted: bool,
+    used: u64,
+    referenced: u64,
+    snapshots: u32,
+    newest: Option<crate::output::JsonSnapshot<'a>>,
+}
+
+fn write_json(out: &mut impl Write, replicas: &[Replica]) -> io::Result<()> {
+    let datasets: Vec<JsonDataset<'_>> = by_dataset(replicas)
+        .into_iter()
+        .map(|(name, replicas)| JsonDataset {
+            name,
+            replicas: replicas.into_iter().map(JsonReplica::of).collect(),
+        })
+        .collect();
+    serde_json::to_writer_pretty(&mut *out, &datasets)?;
+    writeln!(out)
+}
+
+impl<'a> JsonReplica<'a> {
+    fn of(replica: &'a Replica) -> Self {
+        Self {
+            place: replica.place.to_string(),
+            location: replica.place.location.as_str(),
+            machine: replica.place.machine.as_str(),
+            pool: replica.place.pool.as_str(),
+            online: replica.online,
+            last_seen: replica.last_seen,
+            kind: replica.properties.kind.to_string(),
+            encrypted: replica.properties.encrypted,
+            used: replica.properties.used,
+            referenced: replica.properties.referenced,
+            snapshots: replica.snapshot_count,
+            newest: replica.newest.as_ref().map(Into::into),
+        }
+    }
+}

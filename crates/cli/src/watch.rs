@@ -1,0 +1,59 @@
+//! Watches a transfer to its end, whoever runs it, and says what is to be said.
+
+use schema::{Code, Failure};
+use tokio::sync::watch;
+use transfer::report::{Status, Summary};
+
+use crate::args::Wish;
+use crate::output::{Destination, plan_lines, summary_json, summary_lines, to_stdout};
+use crate::progress::Display;
+
+/// Shows the transfer until it has ended, then its result.
+pub(crate) async fn to_the_end(
+    mut status: watch::Receiver<Status>,
+    destination: &Destination,
+    wish: &Wish,
+) -> anyhow::Result<()> {
+    let mut display = Display::new(wish.quiet || wish.json);
+    let mut told = Status::default();
+    let outcome = loop {
+        let now = status.borrow_and_update().clone();
+        if let (Some(plan), true) = (&now.plan, now.plan != told.plan) {
+            for line in plan_lines(plan, destination) {
+                display.say(&line);
+            }
+        }
+        for note in now.notes.iter().skip(told.notes.len()) {
+            display.say(&zfs::Escaped(note).to_string());
+        }
+        if now.plan.is_some() {
+            display.update(now.progress);
+        }
+        if let Some(outcome) = now.outcome {
+            break outcome;
+        }
+        told = now;
+        if status.changed().await.is_err() {
+            break Err(lost());
+        }
+    };
+    display.finish(outcome.as_ref().ok().filter(|s| s.guid.is_some()).map(|s| s.bytes));
+    let summary: Summary = outcome?;
+    if wish.json {
+        to_stdout(&summary_json(&summary)?)?;
+    }
+    for line in summary_lines(&summary, destination) {
+        eprintln!("{line}");
+    }
+    Ok(())
+}
+
+fn lost() -> Failure {
+    Failure::new(
+        Code::Failed,
+        "watch the transfer",
+        "",
+        "what ran it has ended without a word",
+        "Run the command again.",
+    )
+}
