@@ -1,0 +1,301 @@
+//! A machine's agent, as far as the tracker can tell.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use capnp::Error;
+use schema::agent_capnp::agent;
+use schema::broker_capnp::{dialler, meeting};
+use schema::location_capnp::{PoolState, UpdateKind, location, session, update_sink};
+use schema::source_capnp::source;
+use schema::transfer_capnp::transfer;
+use schema::{Failure, batch, outcome, wire};
+use sturdyref::{Connection, Identity, ObjectId, SturdyRef};
+use tokio::sync::mpsc;
+use zfs::{Guid, Kind, Properties, Snapshot};
+
+use crate::process::{Home, dial, identity};
+
+/// What the tracker asked an agent for.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Asked {
+    Offer { pool: String, dataset: String, receiver: Vec<u8> },
+    Start { dataset: String, replicas: usize },
+    Attach { id: String },
+    Cancel,
+    Replaced { by: String },
+}
+
+/// The chunks that a fake source sends.
+pub(crate) const CHUNKS: usize = 40;
+pub(crate) const CHUNK: usize = 100_000;
+
+struct FakeAgent {
+    asked: mpsc::UnboundedSender<Asked>,
+}
+
+/// A registered machine.
+pub(crate) struct Registered {
+    pub(crate) connection: Connection,
+    pub(crate) session: session::Client,
+    pub(crate) location: String,
+    /// What the tracker asks for.
+    pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
+}
+
+/// Registers a machine, under a key of its own.
+pub(crate) async fn register(
+    home: &Home,
+    location: &str,
+    machine: &str,
+    pools: &[&str],
+) -> Registered {
+    register_as(home, location, machine, pools, &identity()).await.unwrap()
+}
+
+pub(crate) async fn register_as(
+    home: &Home,
+    location: &str,
+    machine: &str,
+    pools: &[&str],
+    identity: &Identity,
+) -> Result<Registered, Failure> {
+    let connection = dial(&home.capability(location), identity).await;
+    let fingerprint = identity.fingerprint().0;
+    register_on(connection, machine, pools, &fingerprint, schema::PROTOCOL).await
+}
+
+pub(crate) async fn register_on(
+    connection: Connection,
+    machine: &str,
+    pools: &[&str],
+    fingerprint: &[u8],
+    protocol: u16,
+) -> Result<Registered, Failure> {
+    let (sender, asked) = mpsc::unbounded_channel();
+    let mut request = connection.target::<location::Client>().register_request();
+    let mut hello = request.get().init_hello();
+    hello.set_protocol(protocol);
+    hello.set_software("a test");
+    let mut registration = request.get().init_registration();
+    registration.set_machine(machine);
+    registration.set_identity(fingerprint);
+    let mut names = registration.reborrow().init_pools(wire::length(pools));
+    for (index, pool) in (0..).zip(pools) {
+        names.set(index, pool);
+    }
+    registration.set_agent(capnp_rpc::new_client(FakeAgent { asked: sender }));
+    let answer = request.send().promise.await.unwrap();
+    let registered = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap()?;
+    Ok(Registered {
+        connection,
+        session: registered.get_session().unwrap(),
+        location: registered.get_location().unwrap().to_string().unwrap(),
+        asked,
+    })
+}
+
+/// A dataset with snapshots of these GUIDs.
+pub(crate) struct Dataset(pub(crate) &'static str, pub(crate) Vec<u64>);
+
+impl Registered {
+    pub(crate) async fn set_pool(&self, pool: &str, state: PoolState) {
+        let mut request = self.session.pool_state_request();
+        request.get().set_pool(pool);
+        request.get().set_state(state);
+        request.send().promise.await.unwrap();
+    }
+
+    pub(crate) async fn heartbeat(&self) -> Result<(), Error> {
+        self.session.heartbeat_request().send().promise.await.map(drop)
+    }
+
+    /// Tells of a pool's whole content.
+    pub(crate) async fn replace(&self, pool: &str, datasets: &[Dataset]) {
+        let sink = self.begin_update(pool, UpdateKind::Replace).await;
+        write(&sink, datasets, &[]).await;
+        end(&sink).await.unwrap();
+    }
+
+    pub(crate) async fn begin_update(&self, pool: &str, kind: UpdateKind) -> update_sink::Client {
+        let mut request = self.session.update_request();
+        request.get().set_pool(pool);
+        request.get().set_kind(kind);
+        let answer = request.send().promise.await.unwrap();
+        let update = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap();
+        update.unwrap().get_sink().unwrap()
+    }
+}
+
+pub(crate) async fn write(sink: &update_sink::Client, datasets: &[Dataset], removed: &[&str]) {
+    let properties = Properties {
+        kind: Kind::Filesystem,
+        guid: Guid(1),
+        used: 2,
+        referenced: 3,
+        written: 4,
+        encrypted: false,
+        origin: None,
+        inconsistent: false,
+        resume_token: None,
+    };
+    for Dataset(name, guids) in datasets {
+        let snapshot = |&guid: &u64| Snapshot {
+            label: format!("s{guid}").parse().unwrap(),
+            guid: Guid(guid),
+            createtxg: guid,
+            creation: 5,
+        };
+        let snapshots: Vec<Snapshot> = guids.iter().map(snapshot).collect();
+        for part in batch::parts(&snapshots, &[]) {
+            let mut request = sink.write_request();
+            let list = request.get().init_datasets(1);
+            wire::write_dataset(list.get(0), &name.parse().unwrap(), &properties, part);
+            request.send().await.unwrap();
+        }
+    }
+    let mut request = sink.write_request();
+    let mut list = request.get().init_removed(wire::length(removed));
+    for (index, name) in (0..).zip(removed) {
+        list.set(index, name);
+    }
+    request.send().await.unwrap();
+}
+
+pub(crate) async fn end(sink: &update_sink::Client) -> Result<(), Error> {
+    let answer = sink.end_request().send().promise.await?;
+    outcome::read(answer.get()?.get_outcome()?)?.unwrap();
+    Ok(())
+}
+
+impl agent::Server for FakeAgent {
+    async fn offer(
+        self: Rc<Self>,
+        params: agent::OfferParams,
+        mut results: agent::OfferResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let _ = self.asked.send(Asked::Offer {
+            pool: params.get_pool()?.to_string()?,
+            dataset: params.get_dataset()?.to_string()?,
+            receiver: params.get_receiver()?.to_vec(),
+        });
+        outcome::write(results.get().init_outcome(), Ok(()), |mut ticket, ()| {
+            ticket.reborrow().init_uris(1).set(0, "capnp://insecure@127.0.0.1:1/ticket");
+            ticket.set_dialler(capnp_rpc::new_client(FakeDialler));
+            Ok(())
+        })
+    }
+
+    async fn start(
+        self: Rc<Self>,
+        params: agent::StartParams,
+        mut results: agent::StartResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let replicas = crate::user::replicas(&params.get_broker()?).await.unwrap();
+        let dataset = params.get_request()?.get_dataset()?.to_string()?;
+        let _ = self.asked.send(Asked::Start { dataset, replicas: replicas.len() });
+        outcome::write(results.get().init_outcome(), Ok(()), |mut started, ()| {
+            started.set_id("t1");
+            started.set_transfer(capnp_rpc::new_client(FakeTransfer(self.asked.clone())));
+            Ok(())
+        })
+    }
+
+    async fn attach(
+        self: Rc<Self>,
+        params: agent::AttachParams,
+        mut results: agent::AttachResults,
+    ) -> Result<(), Error> {
+        let id = params.get()?.get_id()?.to_string()?;
+        let _ = self.asked.send(Asked::Attach { id: id.clone() });
+        outcome::write(results.get().init_outcome(), Ok(()), |mut started, ()| {
+            started.set_id(&id);
+            started.set_transfer(capnp_rpc::new_client(FakeTransfer(self.asked.clone())));
+            Ok(())
+        })
+    }
+
+    async fn replaced(
+        self: Rc<Self>,
+        params: agent::ReplacedParams,
+        _: agent::ReplacedResults,
+    ) -> Result<(), Error> {
+        let by = params.get()?.get_by()?.to_string()?;
+        let _ = self.asked.send(Asked::Replaced { by });
+        Ok(())
+    }
+}
+
+/// A transfer that ends at once when it is observed.
+struct FakeTransfer(mpsc::UnboundedSender<Asked>);
+
+impl transfer::Server for FakeTransfer {
+    async fn observe(
+        self: Rc<Self>,
+        params: transfer::ObserveParams,
+        mut results: transfer::ObserveResults,
+    ) -> Result<(), Error> {
+        let observer = params.get()?.get_observer()?;
+        let mut request = observer.event_request();
+        request.get().init_event().set_note("working");
+        request.send().await?;
+        outcome::write(results.get().init_outcome(), Ok(()), |mut summary, ()| {
+            summary.set_bytes(7);
+            Ok(())
+        })
+    }
+
+    async fn cancel(
+        self: Rc<Self>,
+        _: transfer::CancelParams,
+        _: transfer::CancelResults,
+    ) -> Result<(), Error> {
+        let _ = self.0.send(Asked::Cancel);
+        Ok(())
+    }
+}
+
+struct FakeDialler;
+
+impl dialler::Server for FakeDialler {
+    async fn dial(
+        self: Rc<Self>,
+        params: dialler::DialParams,
+        mut results: dialler::DialResults,
+    ) -> Result<(), Error> {
+        let place: SturdyRef = params.get()?.get_uri()?.to_str()?.parse().unwrap();
+        assert_ne!(place.id, ObjectId::new([]));
+        let connection = dial(&place, &identity()).await;
+        let mut request = connection.target::<meeting::Client>().bring_request();
+        request.get().set_source(capnp_rpc::new_client(FakeSource::default()));
+        request.send().promise.await?;
+        tokio::task::spawn_local(async move { connection.closed().await });
+        outcome::write_nothing(results.get().init_outcome(), Ok(()))
+    }
+}
+
+#[derive(Default)]
+struct FakeSource(RefCell<usize>);
+
+impl source::Server for FakeSource {
+    async fn send(
+        self: Rc<Self>,
+        params: source::SendParams,
+        mut results: source::SendResults,
+    ) -> Result<(), Error> {
+        let sink = params.get()?.get_sink()?;
+        for chunk in 0..CHUNKS {
+            let mut request = sink.write_request();
+            request.get().init_bytes(CHUNK as u32).fill(chunk as u8);
+            request.send().await?;
+            *self.0.borrow_mut() += CHUNK;
+        }
+        sink.end_request().send().promise.await?;
+        outcome::write(results.get().init_outcome(), Ok(()), |mut sent, ()| {
+            sent.set_bytes(*self.0.borrow() as u64);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! The files that stand for authority: who can read them, and what is never done to them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crate::process::{Home, refusal, run};
+
+const NAMES: [&str; 4] = ["dc-01", "dc-02", "user", "admin"];
+
+#[test]
+fn they_are_written_once_and_stay_the_same() {
+    let home = Home::new();
+    let tracker = home.start("dc-01,dc-02");
+    let read = || NAMES.map(|name| fs::read(home.cap(name)).unwrap());
+    let first = read();
+    for name in NAMES {
+        let mode = fs::metadata(home.cap(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+        assert!(tracker.log().contains(&format!("wrote {}", home.cap(name).display())));
+    }
+    assert!(tracker.stop().success());
+
+    fs::remove_file(home.cap("dc-02")).unwrap();
+    let _tracker = home.start("dc-01,dc-02,dc-03");
+    assert_eq!(read(), first);
+    assert!(home.cap("dc-03").exists());
+}
+
+#[test]
+fn one_of_another_key_is_never_overwritten() {
+    let (home, other) = (Home::new(), Home::new());
+    other.start("dc");
+    fs::copy(other.cap("user"), home.cap("user")).unwrap();
+    let before = fs::read(home.cap("user")).unwrap();
+    let address = "tcp:127.0.0.1:0";
+    let output =
+        home.output(&["--capnp-listen-address", address, "--locations", "dc", "--cap-dir", "caps"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("another key"), "{stderr}");
+    assert_eq!(fs::read(home.cap("user")).unwrap(), before);
+}
+
+#[test]
+fn no_symbolic_link_is_followed() {
+    let home = Home::new();
+    let elsewhere = home.path().join("elsewhere");
+    symlink(&elsewhere, home.cap("user")).unwrap();
+    let address = "tcp:127.0.0.1:0";
+    let output =
+        home.output(&["--capnp-listen-address", address, "--locations", "dc", "--cap-dir", "caps"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("is a symbolic link"));
+    assert!(!elsewhere.exists());
+}
+
+#[test]
+fn a_location_that_was_taken_away_is_refused_by_name() {
+    run(async {
+        let home = Home::new();
+        assert!(home.start("dc-01,dc-02").stop().success());
+        let _tracker = home.start("dc-01");
+        let words = refusal(&home.capability("dc-02")).await;
+        assert!(words.contains("the location 'dc-02' was taken away from this tracker"), "{words}");
+        assert!(words.contains("--locations"), "{words}");
+
+        let mut unknown = home.capability("dc-01");
+        unknown.id = sturdyref::ObjectId::new(*b"some other id");
+        let words = refusal(&unknown).await;
+        assert!(words.ends_with("Unknown persistent service ID"), "{words}");
+    });
+}

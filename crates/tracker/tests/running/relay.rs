@@ -1,0 +1,157 @@
+//! Reaching a source: by a ticket, and by a relay where no ticket works.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use capnp::Error;
+use schema::broker_capnp::{broker, offer};
+use schema::byte_stream_capnp::byte_stream;
+use schema::source_capnp::source;
+use schema::{Failure, outcome};
+use sturdyref::{Fingerprint, Identity, SturdyRef};
+use tokio::sync::oneshot;
+
+use crate::agent::{Asked, CHUNK, CHUNKS, Dataset, Registered, register};
+use crate::process::{Home, dial, identity, refusal, run};
+use crate::user::{User, open};
+
+async fn fleet(home: &Home) -> (Registered, User, broker::Client) {
+    let machine = register(home, "dc", "m", &["tank", "spare"]).await;
+    machine.replace("tank", &[Dataset("a", vec![1])]).await;
+    machine.replace("spare", &[Dataset("b", vec![1])]).await;
+    let user = open(home).await;
+    let broker = user.broker("a").await.unwrap();
+    (machine, user, broker)
+}
+
+async fn reach(
+    broker: &broker::Client,
+    pool: &str,
+    receiver: &Fingerprint,
+) -> Result<capnp::capability::Response<broker::reach_results::Owned>, Failure> {
+    let mut request = broker.reach_request();
+    let mut place = request.get().init_place();
+    place.set_location("dc");
+    place.set_machine("m");
+    place.set_pool(pool);
+    request.get().set_receiver(&receiver.0);
+    let answer = request.send().promise.await.unwrap();
+    outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().map(drop)?;
+    Ok(answer)
+}
+
+fn offer_in(
+    answer: &capnp::capability::Response<broker::reach_results::Owned>,
+) -> offer::Reader<'_> {
+    outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().unwrap()
+}
+
+/// Has the sender meet us; the way to its source.
+async fn relay(broker: &broker::Client, receiver: &Identity) -> SturdyRef {
+    let answer = reach(broker, "tank", &receiver.fingerprint()).await.unwrap();
+    let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
+    let answer = rendezvous.relay_request().send().promise.await.unwrap();
+    let relay = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().unwrap();
+    relay.get_uri().unwrap().to_str().unwrap().parse().unwrap()
+}
+
+struct Sink {
+    bytes: Rc<RefCell<Vec<u8>>>,
+    ended: RefCell<Option<oneshot::Sender<()>>>,
+}
+
+impl byte_stream::Server for Sink {
+    async fn write(self: Rc<Self>, params: byte_stream::WriteParams) -> Result<(), Error> {
+        self.bytes.borrow_mut().extend(params.get()?.get_bytes()?);
+        Ok(())
+    }
+
+    async fn end(
+        self: Rc<Self>,
+        _: byte_stream::EndParams,
+        _: byte_stream::EndResults,
+    ) -> Result<(), Error> {
+        let _ = self.ended.take().unwrap().send(());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_ticket_is_asked_of_the_agent_for_this_dataset_and_this_key() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let (mut machine, _user, broker) = fleet(&home).await;
+        let receiver = identity().fingerprint();
+        let answer = reach(&broker, "tank", &receiver).await.unwrap();
+        let uris = offer_in(&answer).get_uris().unwrap();
+        assert_eq!(uris.get(0).unwrap().to_str(), Ok("capnp://insecure@127.0.0.1:1/ticket"));
+        assert_eq!(
+            machine.asked.recv().await,
+            Some(Asked::Offer {
+                pool: "tank".into(),
+                dataset: "a".into(),
+                receiver: receiver.0.to_vec()
+            })
+        );
+
+        for (pool, status) in [("spare", 3), ("nowhere", 3)] {
+            let failure = reach(&broker, pool, &receiver).await.err().unwrap();
+            assert_eq!(failure.exit_status(), status, "{failure}");
+        }
+        machine.connection.close().await;
+        let failure = loop {
+            // The tracker hears of it in its own time.
+            match reach(&broker, "tank", &receiver).await {
+                Err(failure) => break failure,
+                Ok(_) => {}
+            }
+        };
+        assert_eq!(failure.exit_status(), 5, "{failure}");
+    });
+}
+
+#[test]
+fn a_stream_passes_between_two_that_cannot_reach_each_other() {
+    run(async {
+        let home = Home::new();
+        let tracker = home.start("dc");
+        let (_machine, _user, broker) = fleet(&home).await;
+        let receiver = identity();
+        let way = relay(&broker, &receiver).await;
+
+        let connection = dial(&way, &receiver).await;
+        let (ended, end) = oneshot::channel();
+        let bytes = Rc::default();
+        let sink = Sink { bytes: Rc::clone(&bytes), ended: RefCell::new(Some(ended)) };
+        let mut request = connection.target::<source::Client>().send_request();
+        request.get().set_sink(capnp_rpc::new_client(sink));
+        let answer = request.send().promise.await.unwrap();
+        end.await.unwrap();
+        let sent = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().unwrap();
+        assert_eq!(sent.get_bytes(), (CHUNKS * CHUNK) as u64);
+        let whole: Vec<u8> = (0..CHUNKS).flat_map(|chunk| vec![chunk as u8; CHUNK]).collect();
+        assert!(*bytes.borrow() == whole, "the bytes differ");
+
+        let uri = way.to_uri();
+        let id = uri.rsplit_once('/').unwrap().1;
+        assert!(!tracker.log().contains(id), "the relay's id is in the log");
+    });
+}
+
+#[test]
+fn a_relay_is_for_one_receiver_once() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let (_machine, _user, broker) = fleet(&home).await;
+        let receiver = identity();
+        let way = relay(&broker, &receiver).await;
+        let words = refusal(&way).await;
+        assert!(words.contains("for the holder of another key"), "{words}");
+        let connection = dial(&way, &receiver).await;
+        let words = refusal(&way).await;
+        assert!(words.ends_with("Unknown persistent service ID"), "{words}");
+        drop(connection);
+    });
+}

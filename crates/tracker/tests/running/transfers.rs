@@ -1,0 +1,129 @@
+//! Copies: started at the destination's agent, watched through the tracker, cancelled with the last
+//! who watches.
+
+use std::rc::Rc;
+
+use capnp::Error;
+use schema::transfer_capnp::{event, observer, started, transfer};
+use schema::user_capnp::fleet;
+use schema::{Failure, outcome};
+use sturdyref::Identity;
+use tokio::sync::mpsc;
+
+use crate::agent::{Asked, Dataset, Registered, register_as};
+use crate::process::{Home, identity, run};
+use crate::user::{User, open};
+
+async fn home(key: &Identity) -> (Home, crate::process::Tracker, Registered, User) {
+    let home = Home::new();
+    let tracker = home.start("dc");
+    let machine = register_as(&home, "dc", "m", &["tank"], key).await.unwrap();
+    machine.replace("tank", &[Dataset("a", vec![1]), Dataset("b", vec![2])]).await;
+    let user = open(&home).await;
+    (home, tracker, machine, user)
+}
+
+fn transfer_in(started: started::Reader<'_>) -> transfer::Client {
+    assert_eq!(started.get_id().unwrap().to_str(), Ok("t1"));
+    started.get_transfer().unwrap()
+}
+
+async fn copy(fleet: &fleet::Client, name: &str, pool: &str) -> Result<transfer::Client, Failure> {
+    let mut request = fleet.copy_request();
+    let mut copy = request.get().init_request();
+    copy.set_dataset(name);
+    let mut place = copy.init_destination();
+    place.set_location("dc");
+    place.set_machine("m");
+    place.set_pool(pool);
+    let answer = request.send().promise.await.unwrap();
+    outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().map(transfer_in)
+}
+
+async fn attach(fleet: &fleet::Client) -> transfer::Client {
+    let mut request = fleet.attach_request();
+    request.get().set_id("t1");
+    let mut place = request.get().init_destination();
+    place.set_location("dc");
+    place.set_machine("m");
+    place.set_pool("tank");
+    let answer = request.send().promise.await.unwrap();
+    transfer_in(outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().unwrap())
+}
+
+struct Observer(mpsc::UnboundedSender<String>);
+
+impl observer::Server for Observer {
+    async fn event(self: Rc<Self>, params: observer::EventParams) -> Result<(), Error> {
+        if let event::Note(note) = params.get()?.get_event()?.which()? {
+            let _ = self.0.send(note?.to_string()?);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_copy_is_the_destinations_to_do_with_a_broker_for_that_dataset_alone() {
+    run(async {
+        let (_home, _tracker, mut machine, user) = home(&identity()).await;
+        let transfer = copy(&user.fleet, "a", "tank").await.unwrap();
+        let start = Asked::Start { dataset: "a".into(), replicas: 1 };
+        assert_eq!(machine.asked.recv().await, Some(start));
+
+        let (events, mut seen) = mpsc::unbounded_channel();
+        let mut request = transfer.observe_request();
+        request.get().set_observer(capnp_rpc::new_client(Observer(events)));
+        let answer = request.send().promise.await.unwrap();
+        let summary = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap();
+        assert_eq!(summary.unwrap().get_bytes(), 7);
+        assert_eq!(seen.recv().await.as_deref(), Some("working"));
+
+        for (name, pool, status) in
+            [("a", "nowhere", 3), ("nothing", "tank", 3), ("a;b", "tank", 2)]
+        {
+            let failure = copy(&user.fleet, name, pool).await.err().unwrap();
+            assert_eq!(failure.exit_status(), status, "{failure}");
+        }
+        machine.set_pool("tank", schema::location_capnp::PoolState::Unavailable).await;
+        assert_eq!(copy(&user.fleet, "a", "tank").await.err().unwrap().exit_status(), 5);
+    });
+}
+
+#[test]
+fn it_is_cancelled_when_the_last_who_watches_goes() {
+    run(async {
+        let (home, _tracker, mut machine, user) = home(&identity()).await;
+        let transfer = copy(&user.fleet, "a", "tank").await.unwrap();
+        assert!(matches!(machine.asked.recv().await, Some(Asked::Start { .. })));
+        let other = open(&home).await;
+        let shared = attach(&other.fleet).await;
+        drop(transfer);
+        user.connection.close().await;
+        // Had it been cancelled with the first, that would have been heard before this.
+        let again = attach(&other.fleet).await;
+        assert!(machine.asked.try_recv().is_err(), "cancelled, or attached anew");
+        drop((shared, again));
+        other.connection.close().await;
+        assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
+    });
+}
+
+#[test]
+fn it_outlives_the_tracker_and_is_found_again() {
+    run(async {
+        let key = identity();
+        let (home, tracker, mut machine, user) = home(&key).await;
+        let transfer = copy(&user.fleet, "a", "tank").await.unwrap();
+        assert!(matches!(machine.asked.recv().await, Some(Asked::Start { .. })));
+        assert!(tracker.stop().success());
+        machine.connection.closed().await;
+        drop(transfer);
+        assert_eq!(machine.asked.recv().await, None, "the tracker's end has cancelled it");
+
+        let _tracker = home.start("dc");
+        let mut machine = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
+        machine.replace("tank", &[]).await;
+        let _transfer = attach(&open(&home).await.fleet).await;
+        assert_eq!(machine.asked.recv().await, Some(Asked::Attach { id: "t1".into() }));
+    });
+}
