@@ -148,7 +148,9 @@ impl Connection {
         self.closed.cancelled().await;
     }
 
-    /// Closes the connection, and returns once what was queued is sent (or the peer was too slow to take it).
+    /// Closes the connection, and returns once the vat was told (or is too slow to listen).
+    ///
+    /// A call that was not answered may have been carried out or not.
     pub async fn close(self) {
         drop(self.closing);
         self.closed.cancelled().await;

@@ -88,3 +88,21 @@ pub enum Security {
     /// Mutual TLS under this identity.
     Tls(Identity),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_can_be_handed_to_other_threads() {
+        fn shareable<T: Send + Sync + Clone>() {}
+        shareable::<Identity>();
+        shareable::<Security>();
+    }
+
+    #[test]
+    fn ephemeral_identities_differ() {
+        let (a, b) = (Identity::ephemeral().unwrap(), Identity::ephemeral().unwrap());
+        assert_ne!(a.fingerprint(), b.fingerprint());
+    }
+}

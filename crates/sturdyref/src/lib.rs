@@ -67,6 +67,7 @@
 //! Everything about a connection lives on one thread, in a [`tokio::task::LocalSet`], since capnp-rpc is
 //! `!Send`. Object ids, keys and URIs appear in no log, error or `Debug`.
 
+mod accept;
 mod address;
 mod backoff;
 mod bootstrap;

@@ -20,6 +20,8 @@ pub struct Limits {
     pub message: usize,
     /// Bytes of calls without an answer (an answer counts once it is written) over which reading
     /// stops, not counting one [`window`](Self::window).
+    ///
+    /// So a method must not wait for what its caller will only say after that much more.
     pub unanswered: usize,
     /// Questions that the peer may leave without its Finish; one more, and the connection is dropped.
     pub open_questions: usize,

@@ -1,28 +1,24 @@
 //! A vat that listens: accepts connections and serves on each what its [`Restorer`] says.
 
 use std::io;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::FutureExt;
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accept::{Accepted, Accepting, Bound, Pause, bind};
 use crate::address::Address;
 use crate::identity::Security;
 use crate::limits::Limits;
 use crate::restore::Restorer;
-use crate::session::House;
-use crate::socket::Socket;
+use crate::session::{House, Rejected};
 use crate::strangers::Strangers;
 use crate::tls::server_config;
-
-/// How long the first wait is after a connection could not be accepted, and the longest.
-const ACCEPT_PAUSE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 
 /// Why a vat can't listen.
 #[derive(Debug, Error)]
@@ -47,12 +43,6 @@ pub struct Listener {
     local: Address,
     tls: Option<Arc<ServerConfig>>,
     limits: Limits,
-}
-
-#[derive(Debug)]
-enum Bound {
-    Tcp(std::net::TcpListener),
-    Unix(std::os::unix::net::UnixListener),
 }
 
 impl Listener {
@@ -106,22 +96,25 @@ impl Listener {
             moved: TaskTracker::new(),
         });
         let mut connections = JoinSet::new();
-        let mut pause = ACCEPT_PAUSE[0];
+        let mut pause = Pause::default();
         loop {
             tokio::select! {
                 () = closing.cancelled() => break,
-                Some(_) = connections.join_next() => {}
-                accepted = socket.accept() => match accepted {
-                    Ok((socket, peer)) => {
-                        pause = ACCEPT_PAUSE[0];
-                        connections.spawn_local(receive(house.clone(), socket, peer));
+                Some(ended) = connections.join_next() => {
+                    // It gave back its file descriptor.
+                    pause = Pause::default();
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection's task failed");
+                    }
+                }
+                accepted = pause.over().then(|()| socket.accept()) => match accepted {
+                    Ok(accepted) => {
+                        pause = Pause::default();
+                        connections.spawn_local(receive(house.clone(), accepted));
                     }
                     Err(error) => {
-                        // Most likely there are no file descriptors left: trying again at once would
-                        // only burn the time in which some are given back.
+                        pause = pause.after(&error);
                         tracing::warn!(%error, ?pause, "can't accept a connection");
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(ACCEPT_PAUSE[1]);
                     }
                 },
             }
@@ -134,78 +127,17 @@ impl Listener {
     }
 }
 
-async fn receive(house: Rc<House>, socket: Socket, peer: String) {
-    match house.receive(socket, peer.clone()).await {
+async fn receive(house: Rc<House>, accepted: Accepted) {
+    let peer = accepted.peer();
+    let served = match accepted.into_socket() {
+        Ok(socket) => house.receive(socket, peer.clone()).await,
+        Err(error) => Err(Rejected::Gone(error)),
+    };
+    match served {
         Ok(()) => tracing::debug!(peer, "connection done"),
         Err(error) => {
             let error: &dyn std::error::Error = &error;
             tracing::debug!(peer, error, "connection dropped");
-        }
-    }
-}
-
-fn bind(address: &Address) -> io::Result<(Bound, Address)> {
-    match address {
-        Address::Tcp { host, port } => {
-            let socket = std::net::TcpListener::bind((host.as_str(), *port))?;
-            socket.set_nonblocking(true)?;
-            let local = socket.local_addr()?.into();
-            Ok((Bound::Tcp(socket), local))
-        }
-        Address::Unix(path) => {
-            use std::os::unix::net::{UnixListener, UnixStream};
-            let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
-            let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-            let socket = match UnixListener::bind(path) {
-                // Its owner died and left it behind.
-                Err(error) if taken(&error) && UnixStream::connect(path).is_err_and(refused) => {
-                    std::fs::remove_file(path)?;
-                    UnixListener::bind(path)
-                }
-                other => other,
-            }?;
-            socket.set_nonblocking(true)?;
-            Ok((Bound::Unix(socket), address.clone()))
-        }
-    }
-}
-
-/// A listening socket on its runtime. The file of a Unix socket is removed when this is dropped.
-enum Accepting {
-    Tcp(tokio::net::TcpListener),
-    Unix(tokio::net::UnixListener, PathBuf),
-}
-
-impl Accepting {
-    fn new(socket: Bound) -> io::Result<Self> {
-        Ok(match socket {
-            Bound::Tcp(socket) => Self::Tcp(tokio::net::TcpListener::from_std(socket)?),
-            Bound::Unix(socket) => {
-                let path = socket.local_addr()?.as_pathname().map(Into::into).unwrap_or_default();
-                Self::Unix(tokio::net::UnixListener::from_std(socket)?, path)
-            }
-        })
-    }
-
-    /// The next connection, with the peer's address as text.
-    async fn accept(&self) -> io::Result<(Socket, String)> {
-        match self {
-            Self::Tcp(socket) => {
-                let (stream, peer) = socket.accept().await?;
-                Ok((Socket::tcp(stream)?, Address::from(peer).to_string()))
-            }
-            Self::Unix(socket, path) => {
-                let (stream, _) = socket.accept().await?;
-                Ok((Socket::Unix(stream), Address::Unix(path.clone()).to_string()))
-            }
-        }
-    }
-}
-
-impl Drop for Accepting {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            let _ = std::fs::remove_file(path);
         }
     }
 }

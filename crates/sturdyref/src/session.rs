@@ -47,6 +47,8 @@ pub(crate) enum Rejected {
     Evicted,
     #[error("the listener is shutting down")]
     Closing,
+    #[error("the client was gone before anything was said")]
+    Gone(#[source] io::Error),
     #[error("the TLS handshake took longer than {0:?}")]
     HandshakeTimeout(Duration),
     #[error("the TLS handshake failed")]
