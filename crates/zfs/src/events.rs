@@ -87,3 +87,84 @@ impl Block {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: &str = include_str!("../tests/fixtures/events.txt");
+
+    fn parse(text: &str) -> Vec<Event> {
+        let mut parser = Parser::default();
+        text.lines().filter_map(|line| parser.line(line)).collect()
+    }
+
+    #[test]
+    fn what_happened_in_a_real_pool_is_told_in_order() {
+        let told: Vec<_> = parse(EVENTS)
+            .iter()
+            .map(|event| {
+                let dataset = event.dataset.as_deref().unwrap_or(&event.pool);
+                format!("{:#x} {dataset}: {}", event.id, event.operation)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "0x1 tank: pool_create",
+                "0x2 tank: create",
+                "0x2f tank: config_cache_write",
+                "0x30 tank: config_sync",
+                "0x63 tank/fs: create",
+                "0x65 tank/fs@one: snapshot",
+                "0x66 tank/fs@two words: snapshot",
+                "0x68 tank/fs: bookmark",
+                "0x6b tank/vol: set",
+                "0x72 tank/a clone: clone",
+                "0x76 tank/ lead: create",
+                // Its value has a tab and a newline in it.
+                "0x79 tank/fs: set",
+                "0x8e dest/fs: receive",
+                "0x92 dest/two: receive",
+                "0x93 dest/two: finish receiving",
+                "0x94 dest/two@one: snapshot",
+                "0x95 dest/two/%recv: receive",
+                "0x96 dest/fs: destroy",
+                "0xad tank/par: rename",
+                "0xae tank/fs@three: destroy",
+                "0xaf tank/fs: remove bookmark",
+                "0xb5 dest: pool_export",
+                "0xba dest: pool_import",
+                "0xc2 dest: pool_destroy",
+            ]
+        );
+    }
+
+    #[test]
+    fn only_a_rename_tells_the_new_name() {
+        let events = parse(EVENTS);
+        let renamed: Vec<_> = events.iter().filter_map(Event::renamed_to).collect();
+        assert_eq!(renamed, ["tank/rapi"]);
+    }
+
+    #[test]
+    fn an_event_is_told_as_soon_as_its_empty_line_comes() {
+        let mut parser = Parser::default();
+        let lines: Vec<_> = EVENTS.lines().take(10).collect();
+        let (last, before) = lines.split_last().unwrap();
+        assert!(before.iter().all(|line| parser.line(line).is_none()));
+        assert_eq!(parser.line(last).unwrap().operation, "pool_create");
+    }
+
+    #[test]
+    fn a_value_cannot_pass_for_another_dataset() {
+        let text = EVENTS.replace("zatlas:x=a", "x\n        history_dsname = \"tank/other\"\n");
+        let datasets: Vec<_> = parse(&text).into_iter().filter_map(|event| event.dataset).collect();
+        assert!(!datasets.contains(&"tank/other".to_owned()), "{datasets:?}");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_passed_over() {
+        assert_eq!(parse("\n\nwhat\n = \nclass = \n\nclass = \"a.b\"\n\n"), []);
+    }
+}

@@ -36,3 +36,31 @@ impl Pool {
         matches!(self.health.as_str(), "ONLINE" | "DEGRADED")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_is_readable_unless_zfs_says_that_it_is_ill() {
+        for (health, readable) in
+            [("ONLINE", true), ("DEGRADED", true), ("SUSPENDED", false), ("UNAVAIL", false)]
+        {
+            let pool = Pool::parse(&format!("tank\t8870246368721594442\t{health}")).unwrap();
+            assert_eq!(pool.guid, Guid(8870246368721594442));
+            assert_eq!((pool.name.as_str(), pool.is_readable()), ("tank", readable), "{health}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_not_understood_is_an_error_that_shows_it() {
+        for (line, expected) in [
+            ("no pools available", "3 fields between tabs: name, guid, health"),
+            ("9tank\t1\tONLINE", "must begin with a letter"),
+            ("tank\t-\tONLINE", "a number as guid"),
+        ] {
+            let error = Pool::parse(line).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains(&line[..4]), "{error}");
+        }
+    }
+}

@@ -75,6 +75,11 @@ pub struct PropertyValue {
 }
 
 impl PropertyValue {
+    /// Whether it is set on the object itself, not further up.
+    pub fn is_local(&self) -> bool {
+        self.source == Source::Local
+    }
+
     /// Parses the output of `zfs get -Hp -o value,source NAME OBJECT`; `None`: it has none.
     ///
     /// A user's property can hold tabs and newlines, so the last tab is the separator.
@@ -87,6 +92,51 @@ impl PropertyValue {
             None => Err(UnexpectedLine::new(output, "a value, a tab and a source")),
             Some(("-", Source::None)) => Ok(None),
             Some((value, source)) => Ok(Some(Self { value: value.to_owned(), source })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(value: &str, source: Source) -> Option<PropertyValue> {
+        Some(PropertyValue { value: value.to_owned(), source })
+    }
+
+    #[test]
+    fn what_zfs_get_prints_is_a_value_and_its_source() {
+        for (output, expected) in [
+            ("7255504215695184223\t-\n", value("7255504215695184223", Source::None)),
+            ("/mnt/fs\tlocal\n", value("/mnt/fs", Source::Local)),
+            ("on\tdefault\n", value("on", Source::Default)),
+            ("off\treceived\n", value("off", Source::Received)),
+            ("off\ttemporary\n", value("off", Source::Temporary)),
+            (
+                "none\tinherited from tank/a b\n",
+                value("none", Source::Inherited("tank/a b".into())),
+            ),
+            // Values of a user's property, as ZFS prints them.
+            ("a\tb\nc\tlocal\n", value("a\tb\nc", Source::Local)),
+            ("\tlocal\n", value("", Source::Local)),
+            ("-\tlocal\n", value("-", Source::Local)),
+            ("-\t-\n", None),
+        ] {
+            assert_eq!(PropertyValue::parse(output).unwrap(), expected, "{output:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_property_of_its_own_is_local() {
+        let parsed = |output| PropertyValue::parse(output).unwrap().unwrap();
+        assert!(parsed("abc\tlocal\n").is_local());
+        assert!(!parsed("abc\tinherited from tank\n").is_local());
+    }
+
+    #[test]
+    fn anything_else_is_an_error() {
+        for output in ["", "on\n", "on\tlocal", "on\tsomewhere\n"] {
+            PropertyValue::parse(output).unwrap_err();
         }
     }
 }

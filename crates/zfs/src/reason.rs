@@ -24,35 +24,102 @@ pub enum Reason {
 }
 
 /// The words of OpenZFS 2.3 and the reason they give, the more telling ones first.
-const WORDS: [(&str, Reason); 23] = [
+const WORDS: [(&str, Reason); 17] = [
     ("space quota exceeded", Reason::OutOfSpace),
     ("out of space", Reason::OutOfSpace),
     ("No space left on device", Reason::OutOfSpace),
     ("permission denied", Reason::NotPermitted),
     ("Permission denied", Reason::NotPermitted),
-    ("must be superuser", Reason::NotPermitted),
     ("key must be loaded", Reason::KeyNotLoaded),
     ("must specify -F", Reason::Exists),
     ("already exists", Reason::Exists),
     ("dataset is busy", Reason::Busy),
     ("pool is busy", Reason::Busy),
-    ("pool or dataset is busy", Reason::Busy),
     ("does not have any resumable receive state to abort", Reason::NothingToAbort),
     ("no such pool", Reason::NotFound),
-    ("dataset does not exist", Reason::NotFound),
-    ("parent does not exist", Reason::NotFound),
-    ("snapshot does not exist", Reason::NotFound),
-    ("bookmark does not exist", Reason::NotFound),
-    ("could not find any snapshots", Reason::NotFound),
+    ("does not exist", Reason::NotFound),
     ("failed to read from stream", Reason::BadStream),
     ("invalid stream", Reason::BadStream),
-    ("checksum mismatch or incomplete stream", Reason::BadStream),
     ("invalid backup stream", Reason::BadStream),
+    ("checksum mismatch or incomplete stream", Reason::BadStream),
 ];
 
 impl Reason {
     /// The reason that ZFS's message gives, if it is one that is known.
     pub fn of(message: &str) -> Option<Self> {
+        let message = without_names(message);
         WORDS.iter().find(|(words, _)| message.contains(words)).map(|&(_, reason)| reason)
+    }
+}
+
+/// The message without what it quotes: a dataset may be called `does not exist`.
+fn without_names(message: &str) -> String {
+    let message = format!(" {}", message.replace('\n', " "));
+    let mut rest = message.as_str();
+    let mut words = String::new();
+    // A name has no quote in it, and an apostrophe has no space before it.
+    while let Some((before, quoted)) = rest.split_once(" '") {
+        words.push_str(before);
+        rest = quoted.split_once('\'').map_or("", |(_, after)| after);
+    }
+    words + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_openzfs_give_their_reasons() {
+        use Reason::*;
+        for (message, reason) in [
+            ("cannot open 'tank/nosuch': dataset does not exist", NotFound),
+            ("cannot open 'tank/fs#nosuch': no such pool or dataset", NotFound),
+            ("cannot open 'nosuch': no such pool", NotFound),
+            ("cannot create 'nosuch/par': no such pool 'nosuch'", NotFound),
+            ("cannot create 'tank/no/par': parent does not exist", NotFound),
+            (
+                "cannot open 'tank/no': dataset does not exist\n\
+                 cannot receive new filesystem stream: unable to restore to destination",
+                NotFound,
+            ),
+            ("cannot receive incremental stream: destination 'dest/y' does not exist", NotFound),
+            ("cannot create snapshot 'tank/fs@one': dataset already exists", Exists),
+            (
+                "cannot receive new filesystem stream: destination 'tank/fs' exists\n\
+                 must specify -F to overwrite it",
+                Exists,
+            ),
+            ("cannot destroy 'dest/busy': dataset is busy", Busy),
+            ("cannot receive new filesystem stream: out of space", OutOfSpace),
+            ("cannot create snapshots : out of space", OutOfSpace),
+            (
+                "cannot receive new filesystem stream: destination dest/q/x space quota exceeded.",
+                OutOfSpace,
+            ),
+            ("warning: cannot send 'tank/enc@s': dataset key must be loaded", KeyNotLoaded),
+            ("cannot receive: failed to read from stream", BadStream),
+            ("cannot receive: invalid stream (bad magic number)", BadStream),
+            (
+                "cannot receive new filesystem stream: checksum mismatch or incomplete stream.\n\
+                 Partially received snapshot is saved.",
+                BadStream,
+            ),
+            ("'tank/fs' does not have any resumable receive state to abort", NothingToAbort),
+        ] {
+            assert_eq!(Reason::of(message), Some(reason), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_sounds_like_a_reason_is_none() {
+        for message in [
+            "",
+            "internal error",
+            "cannot open 'tank/does not exist': I/O error",
+            "'tank/out of space' can't be put into 'x'",
+        ] {
+            assert_eq!(Reason::of(message), None, "{message}");
+        }
     }
 }

@@ -60,6 +60,16 @@ pub trait OperationError: std::error::Error {
         }
     }
 
+    /// ZFS's own words, or else what kept it from saying any, with its cause.
+    fn why(&self) -> String {
+        match self.command_error() {
+            CommandError::NotStarted { source, .. } | CommandError::Lost(source) => {
+                format!("{}: {source}", self.command_error())
+            }
+            error => error.to_string(),
+        }
+    }
+
     /// Why, so far as ZFS's words are known.
     fn reason(&self) -> Option<Reason> {
         Reason::of(self.zfs_message()?)

@@ -1,0 +1,97 @@
+//! Sending: the stream, its end, and ways to stop it.
+
+use std::os::unix::process::ExitStatusExt;
+
+use tokio::io::AsyncReadExt;
+use zfs::process::{OperationError, SendFlags};
+
+use crate::fake::{Fake, snapshot, within};
+
+#[tokio::test]
+async fn the_flags_become_arguments_and_no_others_are_there() {
+    let off = SendFlags::default();
+    for (flags, arguments) in [
+        (off, "[send] [tank/fs@s]"),
+        (SendFlags { raw: true, ..off }, "[send] [-w] [tank/fs@s]"),
+        (
+            SendFlags { raw: false, large_blocks: true, embedded: true, compressed: true },
+            "[send] [-L] [-e] [-c] [tank/fs@s]",
+        ),
+    ] {
+        let fake = Fake::logging("");
+        within(fake.zfs().send(&snapshot(), flags).unwrap().finish()).await.unwrap();
+        assert_eq!(fake.read("log"), format!("C [zfs] {arguments}\n"));
+    }
+}
+
+#[tokio::test]
+async fn all_that_is_sent_can_be_read_and_then_the_status_tells_that_it_is_whole() {
+    let fake = Fake::new("head -c 3000000 /dev/zero; echo 'by the way' >&2");
+    let mut process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let mut stream = Vec::new();
+    within(process.read_to_end(&mut stream)).await.unwrap();
+    assert_eq!(stream.len(), 3_000_000);
+    assert_eq!(within(process.finish()).await.unwrap(), "by the way");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_like_any_other_can_be_a_failure() {
+    let fake =
+        Fake::new("echo bytes; echo \"warning: cannot send 'tank/fs@s': I/O error\" >&2; exit 1");
+    let mut process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let mut stream = String::new();
+    within(process.read_to_string(&mut stream)).await.unwrap();
+    let error = within(process.finish()).await.unwrap_err();
+    assert_eq!((stream.as_str(), error.to_string().as_str()), ("bytes\n", "cannot send tank/fs@s"));
+    assert_eq!(error.zfs_message(), Some("warning: cannot send 'tank/fs@s': I/O error"));
+}
+
+#[tokio::test]
+async fn a_killed_process_is_a_failure_that_tells_the_signal() {
+    let fake = Fake::new("kill -9 $$");
+    let process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let error = within(process.finish()).await.unwrap_err();
+    assert!(error.why().contains("signal: 9"), "{}", error.why());
+}
+
+#[tokio::test]
+async fn stopping_ends_it_with_all_that_it_started_however_full_its_pipe() {
+    let fake = Fake::new("exec 9>$here/alive; echo words >&2; cat /dev/zero");
+    let alive = fake.alive();
+    let process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let gone = alive.begun().await;
+    let ended = within(process.stop()).await.unwrap();
+    assert_eq!(ended.status.signal(), Some(9));
+    gone.wait().await;
+}
+
+#[tokio::test]
+async fn what_ended_by_itself_is_stopped_with_its_own_words() {
+    let fake = Fake::new("echo 'I/O error' >&2; exit 1");
+    let mut process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    within(process.read_to_end(&mut Vec::new())).await.unwrap();
+    let error = within(process.finish()).await.unwrap_err();
+    assert_eq!(error.why(), "I/O error");
+}
+
+#[tokio::test]
+async fn dropping_it_ends_it_with_all_that_it_started() {
+    let fake = Fake::new("exec 9>$here/alive; sleep 1000; true");
+    let alive = fake.alive();
+    let process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let gone = alive.begun().await;
+    assert!(process.pid().is_some());
+    drop(process);
+    gone.wait().await;
+}
+
+#[tokio::test]
+async fn an_estimate_is_asked_for_with_the_same_flags() {
+    let fake = Fake::logging(r#"printf "full\ttank/fs@s\t7\nsize\t8417392\n""#);
+    let flags = SendFlags { raw: true, ..SendFlags::default() };
+    assert_eq!(within(fake.zfs().estimate(&snapshot(), flags)).await.unwrap(), Some(8417392));
+    assert_eq!(fake.read("log"), "C [zfs] [send] [-nvP] [-w] [tank/fs@s]\n");
+    let fake = Fake::new("exit 1");
+    let error = within(fake.zfs().estimate(&snapshot(), flags)).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot estimate the size of tank/fs@s");
+}
