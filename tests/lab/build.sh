@@ -4,8 +4,8 @@
 # usage: tests/lab/build.sh           prints the folder of the finished build, which holds `vmlinuz` and `initrd`
 #
 # Needs no root and changes nothing outside its cache folder ($ZATLAS_LAB_CACHE, else $XDG_CACHE_HOME/zatlas-lab, else
-# ~/.cache/zatlas-lab): apt works there with its own lists and an empty package status, and reads from the machine only
-# where its mirror is. Needs apt-get with lists (`apt-get update` once), gcc, make and qemu-system-x86_64.
+# ~/.cache/zatlas-lab): apt works there with its own lists and an empty package status, and learns from the machine only
+# where its mirror is. Needs apt-get, gcc, make and qemu-system-x86_64.
 #
 # A build lives in CACHE/RECIPE/KERNEL_ZFS: a hash of these files, then both packages' versions. CACHE/RECIPE/current
 # points to the newest. A build is made in a temporary folder, has to boot and pass self-check.sh, and only then is
@@ -35,45 +35,64 @@ trap 'rm -rf "$work"' EXIT
 
 # --- apt of our own: the machine's mirror and keys, Debian's main for the guest, contrib for OpenZFS.
 
+mkdir -p "$work"/apt/{lists/partial,cache/partial,none}
+touch "$work/apt/status"
+private=(
+    -q -o "Dir::State::lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache"
+    -o APT::Sandbox::User= -o Debug::NoLocking=1 -o Acquire::Languages=none
+)
+apt=(
+    "${private[@]}" -o "Dir::Etc::sourcelist=$work/apt/sources.list" -o "Dir::Etc::sourceparts=$work/apt/none"
+    -o "Dir::Etc::preferencesparts=$work/apt/none" -o "Dir::State::status=$work/apt/status"
+)
+no_packages() { # why
+    [ -e "$recipe/current/initrd" ] || { cat "$work/apt/log" >&2; die "$1"; }
+    say "$1; going on with the build that is here"
+    readlink -f "$recipe/current"
+    exit
+}
+
 . /etc/os-release
 codename=$VERSION_CODENAME
-targets=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages')
-mirror() { awk -v suite="$1" '$1 == suite && $2 == "main" { print $3; exit }' <<<"$targets"; }
+# apt tells of an index only when it has it.
+# shellcheck disable=SC2016 # these are apt's own variables
+repositories() { apt-get "$@" indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages'; }
+known=$(repositories)
+if ! grep -q "^$codename main " <<<"$known"; then
+    apt-get "${private[@]}" update >"$work/apt/log" 2>&1 || no_packages "apt-get update failed"
+    known=$(repositories "${private[@]}")
+fi
+mirror() { awk -v name="$1" '$1 == name && $2 == "main" { print $3; exit }' <<<"$known"; }
 main=$(mirror "$codename")
-[ -n "$main" ] || die "apt has no lists for $codename: run 'apt-get update' first"
 security=$(mirror "$codename-security")
+[ -n "$main" ] || die "apt knows no repository of $codename"
 
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 options=; [ -f "$keyring" ] && options="[signed-by=$keyring]"
-mkdir -p "$work"/apt/{lists/partial,cache/partial,none}
 sources() {
     echo "deb $options $main $codename main contrib"
     [ -z "$security" ] || echo "deb $options $security $codename-security main contrib"
     [ "$1" = without-backports ] || echo "deb $options $main $codename-backports contrib"
 }
-touch "$work/apt/status"
-apt=(
-    -q -o "Dir::Etc::sourcelist=$work/apt/sources.list" -o "Dir::Etc::sourceparts=$work/apt/none"
-    -o "Dir::Etc::preferencesparts=$work/apt/none"
-    -o "Dir::State::lists=$work/apt/lists" -o "Dir::State::status=$work/apt/status" -o "Dir::Cache=$work/apt/cache"
-    -o APT::Sandbox::User= -o Debug::NoLocking=1 -o Acquire::Languages=none
-)
+
 # The newer OpenZFS lives in backports. A release too young to have them has a new one in contrib.
 sources with-backports >"$work/apt/sources.list"
 if apt-get "${apt[@]}" update >"$work/apt/log" 2>&1; then
     apt+=(-t "$codename-backports")
 else
     sources without-backports >"$work/apt/sources.list"
-    apt-get "${apt[@]}" update >"$work/apt/log" 2>&1 || { cat "$work/apt/log" >&2; die "apt-get update failed"; }
+    apt-get "${apt[@]}" update >"$work/apt/log" 2>&1 || no_packages "apt-get update failed"
 fi
-field() { apt-cache "${apt[@]}" show --no-all-versions "$1" | sed -n "s/^$2: //p;/^$2:/q"; }
-dependency() { apt-cache "${apt[@]}" depends "$1" | sed -n "s/^ *Depends: \($2\)$/\1/p" | head -n 1; }
+# Both read their input to its end: a closed pipe would be taken for a failure.
+field() { apt-cache "${apt[@]}" show --no-all-versions "$1" | awk -v key="$2:" '$1 == key && !n++ { print $2 }'; }
+dependency() { apt-cache "${apt[@]}" depends "$1" | awk -v name="^$2\$" '$1 == "Depends:" && $2 ~ name && !n++ { print $2 }'; }
 
 image=$(dependency linux-image-cloud-amd64 'linux-image-.*')
 release=${image#linux-image-}
 headers=linux-headers-$release
 zfs_version=$(field zfs-dkms Version)
-[ -n "$image" ] && [ -n "$zfs_version" ] || die "the mirror has no linux-image-cloud-amd64 or no zfs-dkms"
+[ -n "$image" ] || die "the mirror has no linux-image-cloud-amd64"
+[ -n "$zfs_version" ] || die "the mirror has no zfs-dkms"
 
 build=$recipe/$(field "$image" Version)_$zfs_version
 point_current() { ln -sfn "$(basename "$build")" "$work/current" && mv -T "$work/current" "$recipe/current"; }

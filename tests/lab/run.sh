@@ -21,7 +21,6 @@ die() { echo "lab: $1" >&2; exit "${2:-2}"; }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
 
 # --- what goes along, as an archive after the guest's own: the kernel unpacks one over the other
 
@@ -46,12 +45,15 @@ cat "$build/initrd" "$work/extra.cpio" >"$work/initrd"
 
 # --- the machine: software emulation, since KVM is often missing, or broken, inside a virtual machine
 
-status=0
-timeout --kill-after=10 "$limit" qemu-system-x86_64 \
+timeout --foreground --kill-after=10 "$limit" qemu-system-x86_64 \
     -accel tcg,thread=multi -cpu qemu64,+aes,+pclmulqdq,+ssse3 -smp "${LAB_CPUS:-2}" -m "${LAB_MEM:-6144}" \
     -nodefaults -no-reboot -display none -serial stdio -serial "file:$work/status" \
     -kernel "$build/vmlinuz" -initrd "$work/initrd" \
-    -append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off" </dev/null || status=$?
+    -append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off" </dev/null &
+machine=$!
+trap 'kill $machine; wait $machine; exit 130' INT TERM
+status=0
+wait $machine || status=$?
 
 [ "$status" != 124 ] || die "$(basename "$script") was not done after $limit s (LAB_TIMEOUT)" 124
 [ -s "$work/status" ] || die "the guest died before $(basename "$script") ended; its last words are above" 125

@@ -73,6 +73,9 @@ fn quietly(command: &mut Command) -> Result<()> {
 /// What the foreign peer in Python is made of.
 const PYTHON_PACKAGES: [&str; 2] = ["pycapnp==2.2.4", "cryptography==50.0.2"];
 
+/// Where Debian keeps the certificates of the authorities that the machine trusts.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// A Python with [`PYTHON_PACKAGES`], in an environment of its own in the user's cache folder.
 pub(crate) fn python() -> Result<PathBuf> {
     let folder = cache()?.join("zatlas-python");
@@ -86,8 +89,13 @@ pub(crate) fn python() -> Result<PathBuf> {
         apt_install(&["python3", "python3-venv"]).context("Debian's python3-venv missing")?;
         make_environment(&folder)?;
     }
-    let pip = ["-m", "pip", "install", "--quiet", "--only-binary=:all:"];
-    quietly(Command::new(&python).args(pip).args(PYTHON_PACKAGES))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--only-binary=:all:"]).args(PYTHON_PACKAGES);
+    // The authorities that this machine trusts, where pip would ask only those that came with it.
+    if env::var_os("PIP_CERT").is_none() && Path::new(CERTIFICATES).exists() {
+        pip.env("PIP_CERT", CERTIFICATES);
+    }
+    quietly(&mut pip)?;
     fs::write(&ready, wanted).with_context(|| format!("cannot write {}", ready.display()))?;
     Ok(python)
 }

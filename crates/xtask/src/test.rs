@@ -15,7 +15,7 @@ use crate::{lab, process};
 
 /// Integration tests that run in the lab, by package and name.
 type Suites = &'static [(&'static str, &'static str)];
-const CONFORMANCE: Suites = &[];
+const CONFORMANCE: Suites = &[("zfs-sim", "conformance")];
 const END_TO_END: Suites = &[];
 
 /// What the suites start, found through `ZATLAS_BIN_DIR`.
