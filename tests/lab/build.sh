@@ -7,7 +7,7 @@
 # ~/.cache/zatlas-lab): apt works there with its own lists and an empty package status, and learns from the machine only
 # where its mirror is. Needs apt-get, gcc, make and qemu-system-x86_64.
 #
-# A build lives in CACHE/RECIPE/KERNEL_ZFS: a hash of these files, then both packages' versions. CACHE/RECIPE/current
+# A build lives in CACHE/RECIPE/KERNEL_ZFS: a hash of this file, then both packages' versions. CACHE/RECIPE/current
 # points to the newest. A build is made in a temporary folder, has to boot and pass self-check.sh, and only then is
 # renamed into place; one runs at a time.
 set -euo pipefail
@@ -80,12 +80,15 @@ sources with-backports >"$work/apt/sources.list"
 if apt-get "${apt[@]}" update >"$work/apt/log" 2>&1; then
     apt+=(-t "$codename-backports")
 else
+    say "no backports here; taking OpenZFS from $codename itself"
     sources without-backports >"$work/apt/sources.list"
     apt-get "${apt[@]}" update >"$work/apt/log" 2>&1 || no_packages "apt-get update failed"
 fi
 # Both read their input to its end: a closed pipe would be taken for a failure.
 field() { apt-cache "${apt[@]}" show --no-all-versions "$1" | awk -v key="$2:" '$1 == key && !n++ { print $2 }'; }
-dependency() { apt-cache "${apt[@]}" depends "$1" | awk -v name="^$2\$" '$1 == "Depends:" && $2 ~ name && !n++ { print $2 }'; }
+dependency() {
+    apt-cache "${apt[@]}" depends "$1" | awk -v name="^$2\$" '$1 == "Depends:" && $2 ~ name && !n++ { print $2 }'
+}
 
 image=$(dependency linux-image-cloud-amd64 'linux-image-.*')
 release=${image#linux-image-}
@@ -156,7 +159,8 @@ for program in bin/bash bin/busybox bin/ip sbin/tc sbin/zfs sbin/zpool sbin/zstr
         "$loader" --library-path "$work/debian/$libraries" --list "$guest/usr/$program"
 done | awk '$3 ~ /^\// { print $3 }' | sort -u | xargs cp -Lt "$guest/usr/$libraries"
 "$guest/bin/busybox" --list-full | while read -r applet; do
-    [ -e "$guest/usr/sbin/${applet##*/}" ] || [ -e "$guest/usr/bin/${applet##*/}" ] || ln -s /bin/busybox "$guest/$applet"
+    name=${applet##*/}
+    [ -e "$guest/usr/sbin/$name" ] || [ -e "$guest/usr/bin/$name" ] || ln -s /bin/busybox "$guest/$applet"
 done
 
 modules=$guest/lib/modules/$release
@@ -166,10 +170,6 @@ for module in sch_fq sch_netem sch_tbf tcp_bbr tls veth; do
     find "$work/kernel/lib/modules/$release" -name "$module.ko" -exec cp -t "$modules" {} +
 done
 "$guest/bin/busybox" depmod -b "$guest" "$release"
-
-cp "$lab/init" "$guest/"
-cp -r "$lab/etc" "$guest/"
-ln -s /proc/mounts "$guest/etc/mtab"
 
 # --- pack it, prove that it works, put it in place
 

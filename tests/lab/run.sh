@@ -26,6 +26,8 @@ trap 'rm -rf "$work"' EXIT
 
 extra=$work/extra/lab
 mkdir -p "$extra/.lib"
+cp -r "$lab/init" "$lab/etc" "$work/extra/"
+ln -s /proc/mounts "$work/extra/etc/mtab"
 script=$1
 shift
 cp -L "$script" "$extra/"

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # What every test in the lab leans on: ZFS, network namespaces, shaped links, zvols with names.
 set -euo pipefail
 wait_for() { for _ in $(seq 100); do ! "$@" || return 0; sleep 0.1; done; echo "never came: $*"; return 1; }
