@@ -52,7 +52,8 @@ impl Machine {
                 self.skipped.push(need.tests);
             }
         }
-        match install::python() {
+        // The peer in Python reads its schemas from where that package puts them.
+        match install::packages(&[LIBCAPNP]).and_then(|()| install::python()) {
             Ok(python) => self.python = Some(python),
             Err(error) => {
                 self.leave_out("the peer in Python", &error);

@@ -156,9 +156,8 @@ fn in_lab(suites: Suites) -> Result<()> {
         files.push(built.program(name)?.into());
     }
     // Pools and network namespaces are the whole machine's, so one test at a time.
-    let mut script = String::from(
-        "set -eu\nexport ZATLAS_REAL_ZFS=1 ZATLAS_BIN_DIR=/lab RUST_TEST_THREADS=1\n",
-    );
+    let mut script =
+        String::from("set -eu\nexport ZATLAS_REAL_ZFS=1 ZATLAS_BIN_DIR=/lab RUST_TEST_THREADS=1\n");
     for (package, name) in suites {
         let mut file = OsString::from(built.test(package, name)?);
         file.push(format!("=suites/{package}-{name}"));
