@@ -5,13 +5,13 @@
 //! again; a slow full listing is behind both.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use transfer::text::chain;
-use zfs::process::ListError;
 use zfs::{DatasetName, DatasetPath, Event, PoolName, Zfs};
 
 use crate::inventory::Inventory;
@@ -26,6 +26,11 @@ const FULL_LISTING: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_secs(2);
 /// A pool whose listing takes longer than this counts as unavailable until it is done.
 const HUNG: Duration = Duration::from_secs(60);
+/// A listing that failed on a pool that is well is tried so often again, after this time.
+const LISTING_TRIES: u32 = 20;
+const LISTING_AGAIN: Duration = Duration::from_millis(500);
+/// When to look again for a pool that couldn't be listed, should no event tell of it.
+const UNAVAILABLE: Duration = Duration::from_secs(10);
 /// How long to wait before `zpool events` is tried again.
 const EVENTS_AGAIN: Duration = Duration::from_secs(60);
 
@@ -109,12 +114,15 @@ fn hint(event: &Event) -> Option<Hint> {
 struct Listed {
     at: Instant,
     took: Duration,
+    /// It gave the pool's content.
+    complete: bool,
 }
 
 impl Listed {
     /// When the next is due, whatever has happened.
     fn next(&self) -> Instant {
-        self.at + FULL_LISTING.max(self.took * 20)
+        let pause = if self.complete { FULL_LISTING } else { UNAVAILABLE };
+        self.at + pause.max(self.took * 20)
     }
 
     /// Listing must not be all that the machine does.
@@ -155,55 +163,81 @@ impl Watcher {
                     }
                 }
             }
-            if full || changed.len() > MANY {
+            full |= changed.len() > MANY || !self.list_each(changed).await;
+            if full {
                 last = self.list_all().await;
-            } else {
-                for path in changed {
-                    self.list_one(path).await;
-                }
             }
         }
     }
 
     async fn list_all(&self) -> Listed {
         let started = Instant::now();
-        let mut listing = std::pin::pin!(self.zfs.datasets(&self.pool));
-        let listed = match timeout(HUNG, &mut listing).await {
-            Ok(listed) => listed,
-            Err(_) => {
-                tracing::warn!(pool = %self.pool, "its listing hangs; it is offline until it answers");
-                self.inventory.set_unavailable(&self.pool);
-                listing.await
+        let mut failures = 0;
+        let complete = loop {
+            let mut listing = pin!(self.zfs.datasets(&self.pool));
+            let listed = match timeout(HUNG, &mut listing).await {
+                Ok(listed) => listed,
+                Err(_) => {
+                    self.offline(&format!("its listing has hung for {} s", HUNG.as_secs()));
+                    listing.await
+                }
+            };
+            match listed {
+                Ok(datasets) => {
+                    tracing::debug!(pool = %self.pool, datasets = datasets.len(), "listed");
+                    self.inventory.replace(&self.pool, datasets);
+                    break true;
+                }
+                // One busy dataset (a receive just ending, say) makes the whole listing fail; the
+                // pool is none the worse for it.
+                Err(error) if failures < LISTING_TRIES && self.is_readable().await => {
+                    tracing::debug!(pool = %self.pool, error = chain(&error), "listing it again");
+                    failures += 1;
+                    sleep(LISTING_AGAIN).await;
+                }
+                Err(error) => {
+                    self.offline(&chain(&error));
+                    break false;
+                }
             }
         };
-        match listed {
-            Ok(datasets) => {
-                tracing::debug!(pool = %self.pool, datasets = datasets.len(), "listed");
-                self.inventory.replace(&self.pool, datasets);
+        Listed { at: Instant::now(), took: started.elapsed(), complete }
+    }
+
+    /// Returns whether all could be listed.
+    async fn list_each(&self, paths: BTreeSet<DatasetPath>) -> bool {
+        for path in paths {
+            let Ok(name) = DatasetName::new(self.pool.clone(), path.clone()) else { continue };
+            match self.zfs.dataset(&name).await {
+                Ok(Some(dataset)) => self.inventory.set_dataset(&self.pool, &path, Some(dataset)),
+                // Not there: but a pool that has gone takes nothing with it.
+                Ok(None) if self.is_readable().await => {
+                    self.inventory.set_dataset(&self.pool, &path, None);
+                }
+                Ok(None) => return false,
+                Err(error) => {
+                    tracing::debug!(dataset = %name, error = chain(&error), "listing the pool");
+                    return false;
+                }
             }
-            Err(error) => self.lost(&error),
         }
-        Listed { at: Instant::now(), took: started.elapsed() }
+        true
     }
 
-    async fn list_one(&self, path: DatasetPath) {
-        let Ok(name) = DatasetName::new(self.pool.clone(), path.clone()) else { return };
-        match self.zfs.dataset(&name).await {
-            Ok(Some(dataset)) => self.inventory.set_dataset(&self.pool, &path, Some(dataset)),
-            // Not there: or is the pool itself gone?
-            Ok(None) => match self.zfs.pool(&self.pool).await {
-                Ok(Some(_)) => self.inventory.set_dataset(&self.pool, &path, None),
-                Ok(None) => self.inventory.set_unavailable(&self.pool),
-                Err(error) => self.lost(&error),
-            },
-            Err(error) => self.lost(&error),
+    /// Whether the pool is imported, and in a state in which its datasets can be read.
+    async fn is_readable(&self) -> bool {
+        match self.zfs.pool(&self.pool).await {
+            Ok(pool) => pool.is_some_and(|pool| pool.is_readable()),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "cannot look at the pool");
+                false
+            }
         }
     }
 
-    fn lost(&self, error: &ListError) {
-        let was_online = self.inventory.state(&self.pool).is_some_and(|state| state.online);
-        if was_online {
-            tracing::warn!(pool = %self.pool, error = chain(error), "offline");
+    fn offline(&self, why: &str) {
+        if self.inventory.state(&self.pool).is_some_and(|state| state.online) {
+            tracing::warn!(pool = %self.pool, why, "offline");
         }
         self.inventory.set_unavailable(&self.pool);
     }
