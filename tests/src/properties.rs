@@ -1,0 +1,63 @@
+//! All properties of all that a machine's pools hold, to show that nothing else has changed.
+
+use std::collections::BTreeMap;
+
+/// Those that follow from what others do in the same pool, or from reading.
+const VOLATILE: [&str; 13] = [
+    "available",
+    "compressratio",
+    "logicalreferenced",
+    "logicalused",
+    "refcompressratio",
+    "referenced",
+    "snapshots_changed",
+    "used",
+    "usedbychildren",
+    "usedbydataset",
+    "usedbyrefreservation",
+    "usedbysnapshots",
+    "written",
+];
+
+/// By dataset, snapshot or bookmark: property to value and source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties(BTreeMap<String, BTreeMap<String, String>>);
+
+impl Properties {
+    /// Takes in what `zfs get -Hp -o name,property,value,source all` printed.
+    pub(crate) fn add(&mut self, printed: &str) {
+        for line in printed.lines() {
+            let Some((name, rest)) = line.split_once('\t') else { panic!("no property: {line}") };
+            let Some((property, value)) = rest.split_once('\t') else { panic!("{line}") };
+            if !VOLATILE.contains(&property) {
+                let of = self.0.entry(name.to_owned()).or_default();
+                of.insert(property.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    /// A property's value.
+    pub fn value(&self, name: &str, property: &str) -> Option<&str> {
+        let (value, _source) = self.0.get(name)?.get(property)?.split_once('\t')?;
+        Some(value)
+    }
+
+    /// The datasets, snapshots and bookmarks there are.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
+    /// Exactly these are there that weren't `before`; all else is as it was, to the last property.
+    #[track_caller]
+    pub fn assert_only_new(&self, before: &Self, new: &[&str]) {
+        let mut rest = self.clone();
+        for name in new {
+            assert!(!before.0.contains_key(*name), "{name} was there before");
+            assert!(rest.0.remove(*name).is_some(), "there is no {name}: {:?}", self.names());
+        }
+        assert_eq!(rest.names(), before.names(), "other datasets came or went");
+        for (name, properties) in &rest.0 {
+            assert_eq!(properties, &before.0[name], "{name} has changed");
+        }
+    }
+}
