@@ -30,8 +30,19 @@ pub(crate) struct Executables {
 impl Executables {
     /// Builds what isn't built yet.
     pub(crate) fn build() -> Result<Self> {
+        Self::build_with(&EVERYTHING)
+    }
+
+    /// Builds the programs of these packages, and nothing else.
+    pub(crate) fn build_programs(packages: &[&str]) -> Result<Self> {
+        let mut arguments = vec!["--bins"];
+        arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
+        Self::build_with(&arguments)
+    }
+
+    fn build_with(arguments: &[&str]) -> Result<Self> {
         let mut command = cargo(&["build", "--message-format=json-render-diagnostics"]);
-        command.args(EVERYTHING).stdin(Stdio::null()).stderr(Stdio::inherit());
+        command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
         let output = command.output().context("cannot start cargo")?;
         if !output.status.success() {
             bail!("{} failed: {}", process::shown(&command), output.status);

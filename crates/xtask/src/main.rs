@@ -3,6 +3,7 @@
 //! Never part of the product: nothing else depends on this crate.
 
 mod cargo;
+mod demo;
 mod install;
 mod lab;
 mod needs;
@@ -18,6 +19,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask", about = "The project's own tasks")]
 enum Task {
+    /// See it work: a fleet on this machine, on plain files; shows each command and its output
+    Demo,
     /// Check everything: format, lints, all tests, and those that need real OpenZFS in the lab
     Test(test::Options),
     /// Make the checked-in Rust from the Cap'n Proto schemas
@@ -29,6 +32,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
+        Task::Demo => demo::run(),
         Task::Test(options) => test::run(&options),
         Task::Schema(options) => schema::run(&options),
         Task::Lab(task) => lab::main(&task),
