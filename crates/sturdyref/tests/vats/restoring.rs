@@ -1,5 +1,6 @@
 //! Restoring capabilities: by object id, by the Gateway, with and without TLS.
 
+use futures::FutureExt;
 use sturdyref::*;
 
 use crate::common::*;
@@ -174,6 +175,27 @@ fn a_stream_of_64_mib_arrives_whole_under_any_window() {
                 request.send().await.unwrap();
             }
             assert_eq!(uploaded(&alice).await - before, 64 << 20);
+        }
+    });
+}
+
+#[test]
+fn a_stream_has_as_many_bytes_in_flight_as_the_window_allows() {
+    local(async {
+        let vat = Vat::serve(tls(), Greeters::with(&["alice"]));
+        for (window, most) in [(64 << 10, 2), (1 << 20, 17), (4 << 20, 65)] {
+            let limits = Limits { window, ..Limits::default() };
+            let target = vat.sturdyref("alice");
+            let connection = connect_with(&target, &tls(), DEADLINE, &limits).await.unwrap();
+            let alice = connection.target::<greeter::Client>();
+            // Nothing is acknowledged meanwhile, since this thread doesn't look.
+            let sent = std::iter::from_fn(|| {
+                let mut request = alice.upload_request();
+                request.get().init_bytes(64 << 10);
+                request.send().now_or_never()
+            });
+            let sent = sent.map(Result::unwrap).count();
+            assert!(sent.abs_diff(most) <= 1, "{sent} messages of 64 KiB in a window of {window}");
         }
     });
 }

@@ -1,6 +1,7 @@
 //! Connections that move to a thread of their own.
 
 use sturdyref::*;
+use tokio::sync::oneshot;
 
 use crate::common::*;
 use crate::greeter_capnp::greeter;
@@ -34,19 +35,48 @@ fn bulk_on_a_worker_delays_nothing_else() {
         greeters.add("ticket", Place::On(worker.clone(), "bulk".to_owned()));
         let vat = Vat::serve(tls(), greeters);
         let bulk = vat.connect("ticket").await.unwrap();
-        let (busy, told) = tokio::sync::oneshot::channel();
-        let (go_on, waits) = std::sync::mpsc::channel::<()>();
-        worker.run(move || async move {
-            busy.send(()).unwrap();
-            let _ = waits.recv();
-        });
-        told.await.unwrap();
+        let go_on = block(&worker).await;
         // The worker's thread does nothing now, and the listener's answers all the same.
         let alice = vat.connect("alice").await.unwrap();
         assert_eq!(greet(&alice.target(), "you").await.unwrap(), "Hello you, this is alice");
         go_on.send(()).unwrap();
         assert_eq!(greet(&bulk.target(), "you").await.unwrap(), "Hello you, this is bulk");
     });
+}
+
+#[test]
+fn a_moved_connection_needs_nothing_of_the_thread_it_came_from() {
+    local(async {
+        let listening = Worker::spawn("listener").unwrap();
+        let (tell, told) = oneshot::channel();
+        listening.run(move || async move {
+            let greeters = Greeters::with(&[]);
+            greeters.add("ticket", Place::On(Worker::spawn("bulk").unwrap(), "bulk".to_owned()));
+            let vat = Vat::serve(tls(), greeters);
+            tell.send((vat.sturdyref("ticket"), vat.closing.clone())).unwrap();
+        });
+        let (ticket, closing) = told.await.unwrap();
+        let connection = connect(&ticket, &tls(), DEADLINE).await.unwrap();
+        let go_on = block(&listening).await;
+        let bulk = connection.target::<greeter::Client>();
+        assert_eq!(greet(&bulk, "you").await.unwrap(), "Hello you, this is bulk");
+        assert_eq!(swallow(&bulk, 3 << 20).await.unwrap(), 3 << 20);
+        go_on.send(()).unwrap();
+        closing.cancel();
+        connection.closed().await;
+    });
+}
+
+/// Stops a worker's thread until the sender is used.
+async fn block(worker: &Worker) -> std::sync::mpsc::Sender<()> {
+    let (busy, told) = oneshot::channel();
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    worker.run(move || async move {
+        busy.send(()).unwrap();
+        let _ = waits.recv();
+    });
+    told.await.unwrap();
+    go_on
 }
 
 #[test]
