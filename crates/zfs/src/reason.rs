@@ -24,17 +24,15 @@ pub enum Reason {
 }
 
 /// The words of OpenZFS 2.3 and the reason they give, the more telling ones first.
-const WORDS: [(&str, Reason); 17] = [
+const WORDS: [(&str, Reason); 15] = [
     ("space quota exceeded", Reason::OutOfSpace),
     ("out of space", Reason::OutOfSpace),
-    ("No space left on device", Reason::OutOfSpace),
     ("permission denied", Reason::NotPermitted),
     ("Permission denied", Reason::NotPermitted),
     ("key must be loaded", Reason::KeyNotLoaded),
     ("must specify -F", Reason::Exists),
     ("already exists", Reason::Exists),
     ("dataset is busy", Reason::Busy),
-    ("pool is busy", Reason::Busy),
     ("does not have any resumable receive state to abort", Reason::NothingToAbort),
     ("no such pool", Reason::NotFound),
     ("does not exist", Reason::NotFound),
@@ -105,6 +103,8 @@ mod tests {
                  Partially received snapshot is saved.",
                 BadStream,
             ),
+            ("cannot create snapshots : permission denied", NotPermitted),
+            ("cannot get event: permission denied", NotPermitted),
             ("'tank/fs' does not have any resumable receive state to abort", NothingToAbort),
         ] {
             assert_eq!(Reason::of(message), Some(reason), "{message}");

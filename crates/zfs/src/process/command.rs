@@ -125,3 +125,35 @@ fn presentable(stderr: &[u8]) -> String {
     let lines = text.lines().take_while(|line| *line != "usage:");
     lines.map(|line| Escaped(line).to_string()).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_was_waited_for_and_given_up_comes_whole_the_next_time() {
+        let (mut writer, reader) = tokio::io::duplex(64);
+        let mut lines = Lines::new(reader);
+        writer.write_all(b"first\nsec").await.unwrap();
+        assert_eq!(lines.next().await.unwrap().unwrap(), "first");
+        {
+            let mut waiting = std::pin::pin!(lines.next());
+            poll_fn(|context| {
+                assert!(waiting.as_mut().poll(context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        writer.write_all(b"ond\n\nlast").await.unwrap();
+        drop(writer);
+        for line in ["second", "", "last"] {
+            assert_eq!(lines.next().await.unwrap().unwrap(), line);
+        }
+        assert!(lines.next().await.unwrap().is_none());
+    }
+}

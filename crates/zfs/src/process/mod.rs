@@ -119,3 +119,28 @@ fn find(program: PathBuf, path: &OsStr) -> PathBuf {
 fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_the_first_executable_on_the_path_and_a_path_is_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = ["without", "data", "program", "later"].map(|name| folder.path().join(name));
+        for (path, mode) in folders.iter().zip([0, 0o644, 0o755, 0o755]) {
+            fs::create_dir(path).unwrap();
+            if mode != 0 {
+                fs::write(path.join("zfs-x"), "").unwrap();
+                fs::set_permissions(path.join("zfs-x"), fs::Permissions::from_mode(mode)).unwrap();
+            }
+        }
+        let path = std::env::join_paths(&folders).unwrap();
+        assert_eq!(find("zfs-x".into(), &path), folders[2].join("zfs-x"));
+        assert_eq!(find("zfs-y".into(), &path), Path::new("zfs-y"));
+        assert_eq!(find("./zfs-x".into(), &path), Path::new("./zfs-x"));
+        assert_eq!(find("/a/zfs-x".into(), &path), Path::new("/a/zfs-x"));
+    }
+}

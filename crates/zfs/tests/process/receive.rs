@@ -10,7 +10,7 @@ use zfs::process::{OperationError, ReceiveOptions, ReceiveProcess};
 use crate::fake::{Fake, name, within};
 
 /// Takes the stream as `received`, and says so if it saw its end.
-const TAKE_ALL: &str = "exec 9>$here/alive; cat >$here/received; echo >$here/ended";
+const TAKE_ALL: &str = "(exec 9>$here/alive; exec cat >$here/received); echo >$here/ended";
 
 fn receive(fake: &Fake) -> ReceiveProcess {
     let options = ReceiveOptions::first(Kind::Volume, "7");
