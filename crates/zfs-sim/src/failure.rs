@@ -2,7 +2,7 @@
 //! simulator or its state, and says so.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// What a shell reports for a process that SIGPIPE ended, as it ends the real commands.
@@ -17,7 +17,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Exit status 1 with a message.
-    pub(crate) fn new(message: impl Into<String>) -> anyhow::Error {
+    pub(crate) fn error(message: impl Into<String>) -> anyhow::Error {
         Self::with_status(1, message)
     }
 
@@ -28,7 +28,7 @@ impl Failure {
 
     /// Exit status 1; everything has been said.
     pub(crate) fn silent() -> anyhow::Error {
-        Self::new("")
+        Self::error("")
     }
 }
 
@@ -45,7 +45,8 @@ pub(crate) fn exit(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     if let Some(failure) = error.downcast_ref::<Failure>() {
         if !failure.message.is_empty() {
-            eprintln!("{}", failure.message.trim_end_matches('\n'));
+            // Nobody may be listening any more; the status still tells.
+            let _ = writeln!(io::stderr(), "{}", failure.message.trim_end_matches('\n'));
         }
         return ExitCode::from(failure.status);
     }

@@ -81,8 +81,8 @@ pub(crate) fn pool_complaint(name: &str) -> Option<String> {
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return Some(format!("name must begin with a letter{HINT}"));
     }
-    let reserved =
-        ["mirror", "raidz", "draid", "spare", "log"].iter().any(|word| name.starts_with(word));
+    let words = ["mirror", "raidz", "draid", "spare"];
+    let reserved = name == "log" || words.iter().any(|word| name.starts_with(word));
     reserved.then(|| format!("name is reserved{HINT}"))
 }
 

@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let bookmark = expand(bookmark, &source);
     let mut pool = existing(&Root::open()?, &source, Kinds::ANY, Access::Write)
         .map_err(|error| usage::zfs("bookmark", &error.to_string()))?;
-    let cannot = |why: &str| Failure::new(format!("cannot create bookmark '{bookmark}': {why}"));
+    let cannot = |why: &str| Failure::error(format!("cannot create bookmark '{bookmark}': {why}"));
     if let Some(complaint) = name::complaint(&bookmark, Kinds::ANY) {
         return Err(cannot(&complaint));
     }

@@ -23,16 +23,16 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     }
     let volsize = match volume {
         Some(text) => Some(parse_size(text).ok_or_else(|| {
-            Failure::new(format!("bad volume size '{text}': bad numeric value '{text}'"))
+            Failure::error(format!("bad volume size '{text}': bad numeric value '{text}'"))
         })?),
         None => None,
     };
     let mut assignments = Vec::new();
     for argument in options.values('o') {
         let pair = assignment(argument)
-            .ok_or_else(|| Failure::new("missing '=' for property=value argument"))?;
+            .ok_or_else(|| Failure::error("missing '=' for property=value argument"))?;
         if assignments.iter().any(|(property, _)| *property == pair.0) {
-            return Err(Failure::new(format!("property '{}' specified multiple times", pair.0)));
+            return Err(Failure::error(format!("property '{}' specified multiple times", pair.0)));
         }
         assignments.push(pair);
     }
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         [name] => name.as_str(),
         _ => return Err(usage::zfs("create", "too many arguments")),
     };
-    let cannot = |why: String| Failure::new(format!("cannot create '{name}': {why}"));
+    let cannot = |why: String| Failure::error(format!("cannot create '{name}': {why}"));
     if let Some(complaint) = name::complaint(name, Kinds::DATASET) {
         return Err(cannot(complaint));
     }
@@ -74,7 +74,7 @@ fn make(
     mut properties: Properties,
     options: &Options,
 ) -> Result<()> {
-    let cannot = |why: &str| Failure::new(format!("cannot create '{name}': {why}"));
+    let cannot = |why: &str| Failure::error(format!("cannot create '{name}': {why}"));
     if pool.get(name).is_some() {
         return if options.has('p') { Ok(()) } else { Err(cannot("dataset already exists")) };
     }

@@ -36,11 +36,13 @@ fn snapshots(root: &Root, name: &str, options: &Options) -> Result<()> {
         .flat_map(|dataset| shorts.iter().map(move |short| format!("{dataset}@{short}")));
     let wanted: Vec<_> = wanted.filter(|name| pool.get(name).is_some()).collect();
     if wanted.is_empty() {
-        return Err(Failure::new("could not find any snapshots to destroy; check snapshot names."));
+        return Err(Failure::error(
+            "could not find any snapshots to destroy; check snapshot names.",
+        ));
     }
     if options.has('n') {
-        for name in wanted.iter().filter(|_| options.has('v')) {
-            println!("{} {name}", if options.has('p') { "destroy" } else { "would destroy" });
+        if options.has('v') {
+            tell(&wanted, options.has('p'));
         }
         return Ok(());
     }
@@ -48,8 +50,16 @@ fn snapshots(root: &Root, name: &str, options: &Options) -> Result<()> {
     pool.commit()
 }
 
+/// What `-nv` would destroy, and the bytes that only these hold.
+fn tell(wanted: &[String], parsable: bool) {
+    for name in wanted {
+        println!("{}{name}", if parsable { "destroy\t" } else { "would destroy " });
+    }
+    println!("{}", if parsable { "reclaim\t0" } else { "would reclaim 0B" });
+}
+
 fn bookmark(root: &Root, name: &str) -> Result<()> {
-    let missing = || Failure::new(format!("bookmark '{name}' does not exist."));
+    let missing = || Failure::error(format!("bookmark '{name}' does not exist."));
     let mut pool = root.pool(name::pool(name), Access::Write)?.ok_or_else(missing)?;
     pool.get(name).ok_or_else(missing)?;
     pool.next_txg();
@@ -62,36 +72,36 @@ fn bookmark(root: &Root, name: &str) -> Result<()> {
 
 fn dataset(root: &Root, name: &str, options: &Options) -> Result<()> {
     let mut pool = existing(root, name, Kinds::DATASET, Access::Write)?;
-    let is_pool = name == pool.name;
-    if is_pool && !options.has('r') {
-        return Err(Failure::new(format!(
+    if name == pool.name && !options.has('r') {
+        return Err(Failure::error(format!(
             "cannot destroy '{name}': operation does not apply to pools
 use 'zfs destroy -r {name}' to destroy all datasets in the pool
 use 'zpool destroy {name}' to destroy the pool itself"
         )));
     }
-    let mut wanted = Vec::new();
-    for dataset in pool.subtree(name).into_iter().rev() {
-        wanted.extend(pool.snapshots(&dataset));
-        wanted.push(dataset);
-    }
-    if !options.has('r') && wanted.len() > 1 {
-        let kind = if pool.dataset(name).is_some_and(|dataset| dataset.volsize.is_some()) {
-            "volume"
-        } else {
-            "filesystem"
-        };
-        let others: String =
-            dependents(&pool, name).into_iter().map(|other| format!("\n{other}")).collect();
-        return Err(Failure::new(format!(
+    let dependents = dependents(&pool, name);
+    if !options.has('r') && !dependents.is_empty() {
+        let is_volume = pool.dataset(name).is_some_and(|dataset| dataset.volsize.is_some());
+        let kind = if is_volume { "volume" } else { "filesystem" };
+        let others: String = dependents.into_iter().map(|other| format!("\n{other}")).collect();
+        return Err(Failure::error(format!(
             "cannot destroy '{name}': {kind} has children\nuse '-r' to destroy the following datasets:{others}"
         )));
     }
-    if is_pool {
-        wanted.retain(|other| other != name);
+    // Children first, each after its snapshots: what goes before something that can't go is gone.
+    let mut outcome = Ok(());
+    for dataset in pool.subtree(name).into_iter().rev() {
+        let snapshots = pool.snapshots(&dataset);
+        outcome = destroy(&mut pool, &snapshots);
+        if outcome.is_ok() && dataset != pool.name {
+            outcome = destroy(&mut pool, &[dataset]);
+        }
+        if outcome.is_err() {
+            break;
+        }
     }
-    destroy(&mut pool, &wanted)?;
-    pool.commit()
+    pool.commit()?;
+    outcome
 }
 
 /// What stands in the way of destroying a dataset, in the order in which ZFS tells it.
@@ -109,25 +119,25 @@ fn dependents(pool: &Pool, name: &str) -> Vec<String> {
     found
 }
 
-/// Destroys datasets and snapshots, children first: those before the first that can't be are gone.
+/// Destroys datasets or snapshots: all of these or, if one can't be, none.
 fn destroy(pool: &mut Pool, wanted: &[String]) -> Result<()> {
+    let mut complaints = Vec::new();
     for name in wanted {
         match pool.get(name) {
-            Some(Node::Snapshot(snapshot)) if !snapshot.holds.is_empty() => {
-                return Err(Failure::new(format!(
-                    "cannot destroy snapshot {name}: it's being held. Run 'zfs holds -r {name}' to see holders."
-                )));
-            }
+            Some(Node::Snapshot(snapshot)) if !snapshot.holds.is_empty() => complaints.push(format!(
+                "cannot destroy snapshot {name}: it's being held. Run 'zfs holds -r {name}' to see holders."
+            )),
             Some(Node::Snapshot(snapshot)) if pool.is_busy(snapshot.id)? => {
-                return Err(Failure::new(format!(
-                    "cannot destroy snapshot {name}: dataset is busy"
-                )));
+                complaints.push(format!("cannot destroy snapshot {name}: dataset is busy"));
             }
             Some(Node::Dataset(dataset)) if pool.is_busy(dataset.id)? => {
-                return Err(Failure::new(format!("cannot destroy '{name}': dataset is busy")));
+                complaints.push(format!("cannot destroy '{name}': dataset is busy"));
             }
             _ => {}
         }
+    }
+    if !complaints.is_empty() {
+        return Err(Failure::error(complaints.join("\n")));
     }
     pool.next_txg();
     for name in wanted {

@@ -70,7 +70,7 @@ fn each(
     mut change: impl FnMut(&mut Pool, &str) -> Result<(), &'static str>,
 ) -> Result<()> {
     let Some((dataset, snapshot)) = operand.split_once('@') else {
-        return Err(Failure::new(format!("'{operand}' is not a snapshot")));
+        return Err(Failure::error(format!("'{operand}' is not a snapshot")));
     };
     let mut pool = existing(&Root::open()?, dataset, Kinds::DATASET, Access::Write)?;
     pool.next_txg();
@@ -83,10 +83,11 @@ fn each(
         }
     };
     if names.is_empty() {
-        return Err(Failure::new(format!("{cannot} '{operand}': dataset does not exist")));
+        return Err(Failure::error(format!("{cannot} '{operand}': dataset does not exist")));
     }
     for name in &names {
-        change(&mut pool, name).map_err(|why| Failure::new(format!("{cannot} '{name}': {why}")))?;
+        change(&mut pool, name)
+            .map_err(|why| Failure::error(format!("{cannot} '{name}': {why}")))?;
     }
     pool.commit()
 }
@@ -101,7 +102,7 @@ pub(super) fn holds(arguments: &[String]) -> Result<()> {
     let mut failed = false;
     for operand in &options.operands {
         let Some((dataset, snapshot)) = operand.split_once('@') else {
-            return Err(Failure::new(format!("'{operand}' is not a snapshot")));
+            return Err(Failure::error(format!("'{operand}' is not a snapshot")));
         };
         let pool = match existing(&root, operand, Kinds::SNAPSHOT, Access::Read) {
             Ok(pool) => pool,
@@ -131,7 +132,7 @@ pub(super) fn holds(arguments: &[String]) -> Result<()> {
         ["NAME", "TAG", "TIMESTAMP"].map(|title| Column { title: title.to_owned(), right: false });
     table::print(&columns, &rows, options.has('H'))?;
     match failed {
-        true if rows.is_empty() => Err(Failure::new("no datasets available")),
+        true if rows.is_empty() => Err(Failure::error("no datasets available")),
         true => Err(Failure::silent()),
         false => Ok(()),
     }

@@ -53,7 +53,11 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
             .collect()
     };
     let lines: Vec<Vec<String>> = rows.into_iter().map(text).collect();
-    table::print(&columns.iter().map(heading).collect::<Vec<_>>(), &lines, options.has('H'))?;
+    table::print(
+        &columns.iter().map(|column| heading(column)).collect::<Vec<_>>(),
+        &lines,
+        options.has('H'),
+    )?;
     if selection.failed { Err(Failure::silent()) } else { Ok(()) }
 }
 
@@ -66,9 +70,9 @@ fn column(name: &str) -> Result<String, String> {
     }
 }
 
-fn heading(property: &String) -> Column {
+fn heading(property: &str) -> Column {
     let right = matches!(
-        property.as_str(),
+        property,
         "used"
             | "available"
             | "referenced"
@@ -83,7 +87,7 @@ fn heading(property: &String) -> Column {
             | "guid"
             | "userrefs"
     );
-    let title = match property.as_str() {
+    let title = match property {
         "available" => "AVAIL".to_owned(),
         "referenced" => "REFER".to_owned(),
         other => other.to_uppercase(),

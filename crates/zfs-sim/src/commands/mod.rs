@@ -69,9 +69,9 @@ fn options(command: &str, arguments: &[String], specification: &str) -> Result<O
 /// Opens the pool of something that must exist, with a name of these kinds.
 fn existing(root: &Root, name: &str, kinds: Kinds, access: Access) -> Result<Pool> {
     if let Some(complaint) = name::complaint(name, kinds) {
-        return Err(Failure::new(format!("cannot open '{name}': {complaint}")));
+        return Err(Failure::error(format!("cannot open '{name}': {complaint}")));
     }
     root.pool(name::pool(name), access)?
         .filter(|pool| pool.get(name).is_some())
-        .ok_or_else(|| Failure::new(format!("cannot open '{name}': dataset does not exist")))
+        .ok_or_else(|| Failure::error(format!("cannot open '{name}': dataset does not exist")))
 }

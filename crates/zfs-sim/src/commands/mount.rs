@@ -51,7 +51,7 @@ pub(crate) fn mount_all(root: &Root, name: &str) -> Result<()> {
 
 fn mount_one(root: &Root, name: &str) -> Result<()> {
     let (mut pool, node) = filesystem(root, name)?;
-    let cannot = |why: &str| Failure::new(format!("cannot mount '{name}': {why}"));
+    let cannot = |why: &str| Failure::error(format!("cannot mount '{name}': {why}"));
     let value = |property| {
         Ok::<_, anyhow::Error>(
             View::new(&pool).value(name, &node, property)?.map(|(value, _)| value),
@@ -86,7 +86,7 @@ pub(super) fn unmount(arguments: &[String]) -> Result<()> {
     };
     let (mut pool, node) = filesystem(&root, name)?;
     if node.as_dataset().is_some_and(|dataset| !dataset.mounted) {
-        return Err(Failure::new(format!("cannot unmount '{name}': not currently mounted")));
+        return Err(Failure::error(format!("cannot unmount '{name}': not currently mounted")));
     }
     for on in pool.subtree(name) {
         pool.change(&on, |dataset| dataset.mounted = false);
@@ -98,7 +98,7 @@ fn filesystem(root: &Root, name: &str) -> Result<(Pool, Node)> {
     let pool = existing(root, name, Kinds::DATASET, Access::Write)?;
     match pool.get(name).cloned() {
         Some(node) if node.kind() == "filesystem" => Ok((pool, node)),
-        _ => Err(Failure::new(format!(
+        _ => Err(Failure::error(format!(
             "cannot open '{name}': operation not applicable to datasets of this type"
         ))),
     }

@@ -13,7 +13,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let wrong = || Failure::with_status(2, "usage: zfs-sim populate POOL COUNT");
     let [name, count] = options.operands.as_slice() else { return Err(wrong()) };
     let count: u64 = count.parse().map_err(|_| wrong())?;
-    let missing = || Failure::new(format!("cannot open '{name}': no such pool"));
+    let missing = || Failure::error(format!("cannot open '{name}': no such pool"));
     let mut pool = Root::open()?.pool(name, Access::Write)?.ok_or_else(missing)?;
     let creation = now();
     let createtxg = pool.next_txg();

@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let (reader, begin) =
         Reader::begin(io::BufReader::with_capacity(256 << 10, io::stdin().lock())).map_err(
             |broken| {
-                Failure::new(match broken {
+                Failure::error(match broken {
                     Broken::Incomplete => "cannot receive: failed to read from stream",
                     Broken::BadMagic => "cannot receive: invalid stream (bad magic number)",
                     _ => "cannot receive: invalid stream (malformed or not a full stream)",
@@ -116,13 +116,13 @@ fn receive(
 fn open(root: &Root, dataset: &str) -> Result<Pool> {
     let parent = name::parent(dataset).unwrap_or(dataset);
     let no_parent = || {
-        Failure::new(format!(
+        Failure::error(format!(
             "cannot open '{parent}': dataset does not exist\n{CANNOT}: unable to restore to destination"
         ))
     };
     let pool = root.pool(name::pool(dataset), Access::Write)?.ok_or_else(no_parent)?;
     if pool.get(dataset).is_some() {
-        return Err(Failure::new(format!(
+        return Err(Failure::error(format!(
             "{CANNOT}: destination '{dataset}' exists\nmust specify -F to overwrite it"
         )));
     }
@@ -149,7 +149,7 @@ fn interrupted(mut pool: Pool, dataset: &str, resumable: bool, broken: &Broken) 
             .value(dataset, node, "receive_resume_token")?
             .map(|(token, _)| token)
             .unwrap_or_default();
-        return Err(Failure::new(format!(
+        return Err(Failure::error(format!(
             "{CANNOT}: checksum mismatch or incomplete stream.
 Partially received snapshot is saved.
 A resuming stream can be generated on the sending system by running:
@@ -158,12 +158,12 @@ A resuming stream can be generated on the sending system by running:
     }
     destroy::remove(&mut pool, dataset);
     pool.commit()?;
-    Err(Failure::new(match broken {
+    Err(Failure::error(match broken {
         _ if resumable => format!(
             "cannot open '{dataset}': dataset does not exist\n{CANNOT}: invalid backup stream"
         ),
         Broken::Incomplete => format!("{CANNOT}: incomplete stream"),
-        Broken::Checksum => format!("{CANNOT}: invalid stream (checksum mismatch)"),
+        Broken::Checksum => format!("{CANNOT}: checksum mismatch"),
         _ => format!("{CANNOT}: invalid backup stream"),
     }))
 }
@@ -174,11 +174,11 @@ fn abort(root: &Root, name: &str) -> Result<()> {
         .map_err(|error| usage::zfs("receive", &error.to_string()))?;
     let Some(dataset) = pool.dataset(name).filter(|dataset| dataset.receiving.is_some()).cloned()
     else {
-        return Err(Failure::new(format!(
+        return Err(Failure::error(format!(
             "'{name}' does not have any resumable receive state to abort"
         )));
     };
-    let cannot = |why: &str| Err(Failure::new(format!("cannot destroy '{name}': {why}")));
+    let cannot = |why: &str| Err(Failure::error(format!("cannot destroy '{name}': {why}")));
     if pool.is_busy(dataset.id)? {
         return cannot("dataset is busy");
     }

@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let mut pool = existing(&root, from, Kinds::SNAPSHOT, Access::Write)?;
     let to = if to.starts_with('@') { format!("{}{to}", name::dataset(from)) } else { to.clone() };
     if let Some(complaint) = name::complaint(&to, Kinds::SNAPSHOT) {
-        return Err(Failure::new(format!("cannot rename to '{to}': {complaint}")));
+        return Err(Failure::error(format!("cannot rename to '{to}': {complaint}")));
     }
     if from.contains('@') {
         snapshot(&mut pool, from, &to)?;
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
 
 fn snapshot(pool: &mut Pool, from: &str, to: &str) -> Result<()> {
     if name::dataset(from) != name::dataset(to) || !to.contains('@') {
-        return Err(Failure::new(format!(
+        return Err(Failure::error(format!(
             "cannot rename to '{to}': snapshots must be part of same dataset"
         )));
     }
@@ -48,7 +48,7 @@ fn snapshot(pool: &mut Pool, from: &str, to: &str) -> Result<()> {
 fn dataset(root: &Root, pool: &mut Pool, from: &str, to: &str, parents: bool) -> Result<()> {
     if name::pool(to) != pool.name {
         let target = name::pool(to);
-        return Err(Failure::new(match root.pool_dir(target).exists() {
+        return Err(Failure::error(match root.pool_dir(target).exists() {
             true => format!("cannot rename to '{to}': datasets must be within same pool"),
             false => format!("cannot create '{to}': no such pool '{target}'"),
         }));
@@ -60,10 +60,10 @@ fn dataset(root: &Root, pool: &mut Pool, from: &str, to: &str, parents: bool) ->
         make_parents(pool, to)?;
     }
     if name::parent(to).is_none_or(|parent| pool.dataset(parent).is_none()) {
-        return Err(Failure::new(format!("cannot create '{to}': parent does not exist")));
+        return Err(Failure::error(format!("cannot create '{to}': parent does not exist")));
     }
     if to.starts_with(&format!("{from}/")) {
-        return Err(Failure::new(format!(
+        return Err(Failure::error(format!(
             "cannot rename '{from}': New dataset name cannot be a descendant of current dataset name"
         )));
     }
@@ -93,5 +93,5 @@ fn relocate(pool: &mut Pool, from: &str, to: &str, detail: &str) {
 }
 
 fn exists(from: &str) -> anyhow::Error {
-    Failure::new(format!("cannot rename '{from}': dataset already exists"))
+    Failure::error(format!("cannot rename '{from}': dataset already exists"))
 }

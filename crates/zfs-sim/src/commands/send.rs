@@ -80,7 +80,7 @@ fn unsupported(options: &Options, letter: char) -> anyhow::Error {
 }
 
 fn warning(name: &str, why: &str) -> anyhow::Error {
-    Failure::new(format!("warning: cannot send '{name}': {why}"))
+    Failure::error(format!("warning: cannot send '{name}': {why}"))
 }
 
 fn features(options: &Options, volume: bool) -> u64 {

@@ -83,10 +83,10 @@ pub(super) fn inherit(arguments: &[String]) -> Result<()> {
     };
     let property = match Native::find(property) {
         Some(native) if native.default.is_none() && native.name != "mountpoint" => {
-            return Err(Failure::new(format!("{property} property is read-only")));
+            return Err(Failure::error(format!("{property} property is read-only")));
         }
         Some(native) if !native.is_inherited() => {
-            return Err(Failure::new(format!("'{property}' property cannot be inherited")));
+            return Err(Failure::error(format!("'{property}' property cannot be inherited")));
         }
         Some(native) => native.name,
         None if is_user_property(property) => property,

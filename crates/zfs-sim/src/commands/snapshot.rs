@@ -24,11 +24,11 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
                 properties.insert(property.to_owned(), value.to_owned())
             }
             Some((property, _)) => {
-                return Err(Failure::new(format!(
+                return Err(Failure::error(format!(
                     "cannot create snapshots : invalid property '{property}'"
                 )));
             }
-            None => return Err(Failure::new("missing '=' for property=value argument")),
+            None => return Err(Failure::error("missing '=' for property=value argument")),
         };
     }
     let root = Root::open()?;
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     }
     for name in &wanted {
         if let Some(complaint) = name::complaint(name, Kinds::SNAPSHOT) {
-            return Err(Failure::new(format!("cannot create snapshot '{name}': {complaint}")));
+            return Err(Failure::error(format!("cannot create snapshot '{name}': {complaint}")));
         }
     }
     refuse(&pool, &wanted)?;
@@ -87,7 +87,7 @@ fn refuse(pool: &Pool, wanted: &[String]) -> Result<()> {
     if wanted.len() > 1 {
         complaints.push("no snapshots were created".to_owned());
     }
-    Err(Failure::new(complaints.join("\n")))
+    Err(Failure::error(complaints.join("\n")))
 }
 
 /// Takes snapshots of datasets of one pool, all in one transaction group.

@@ -36,22 +36,22 @@ pub(crate) fn check(property: &str, value: &str, scope: char) -> Result<String, 
         };
     }
     let values = native.values();
-    if let Some(size) = native
-        .default
-        .filter(|default| default.parse::<u64>().is_ok() && !values.contains(" | 2"))
-        .or(if name == "volsize" { Some("") } else { None })
-    {
-        let number = if value == "none" { Some(0) } else { parse_size(value) };
-        return number.map(|number| number.to_string()).ok_or_else(|| {
-            let _ = size;
-            format!("bad numeric value '{value}'")
-        });
+    if is_size(native) {
+        let bytes = if value == "none" { Some(0) } else { parse_size(value) };
+        return bytes
+            .map(|bytes| bytes.to_string())
+            .ok_or_else(|| format!("bad numeric value '{value}'"));
     }
     let free = values.contains('<') || values.split(" | ").any(|word| word.contains(' '));
     if free || values.split(" | ").any(|word| allows(word, value)) {
         return Ok(value.to_owned());
     }
     Err(format!("'{name}' must be one of '{values}'"))
+}
+
+/// Whether a property's values are bytes.
+fn is_size(native: Native) -> bool {
+    native.values().starts_with("<size>") || native.values().ends_with("power of 2")
 }
 
 /// Whether one of the words in the VALUES column allows a value; `gzip-[1-9]` allows a range.

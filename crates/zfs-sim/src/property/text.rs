@@ -59,7 +59,7 @@ fn size(bytes: u64) -> String {
         return if bytes == 0 { "0".to_owned() } else { format!("{bytes}B") };
     }
     let letter = &"BKMGTPE"[unit..=unit];
-    if bytes % (1 << (10 * unit)) == 0 {
+    if bytes.is_multiple_of(1 << (10 * unit)) {
         return format!("{}{letter}", bytes >> (10 * unit));
     }
     let value = bytes as f64 / (1_u64 << (10 * unit)) as f64;

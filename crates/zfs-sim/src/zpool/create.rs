@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     if vdevs.is_empty() {
         return Err(usage::zpool("create", "missing vdev specification"));
     }
-    let cannot = |why: String| Failure::new(format!("cannot create '{name}': {why}"));
+    let cannot = |why: String| Failure::error(format!("cannot create '{name}': {why}"));
     if let Some(complaint) = name::pool_complaint(name) {
         return Err(cannot(complaint));
     }

@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     table::print(&headings, &rows, options.has('H'))?;
     // The real one forgives a pool that is missing, when another is there.
     if none && !complaints.is_empty() {
-        return Err(Failure::new(complaints.join("\n")));
+        return Err(Failure::error(complaints.join("\n")));
     }
     for complaint in complaints {
         eprintln!("{complaint}");

@@ -40,5 +40,5 @@ fn options(command: &str, arguments: &[String], specification: &str) -> Result<O
 
 fn existing(root: &Root, name: &str, access: Access) -> Result<Pool> {
     root.pool(name, access)?
-        .ok_or_else(|| Failure::new(format!("cannot open '{name}': no such pool")))
+        .ok_or_else(|| Failure::error(format!("cannot open '{name}': no such pool")))
 }

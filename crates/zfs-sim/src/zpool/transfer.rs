@@ -47,13 +47,13 @@ pub(super) fn import(arguments: &[String]) -> Result<()> {
     let root = Root::open()?;
     let _lock = root.lock()?;
     if root.pool_dir(name).exists() {
-        return Err(Failure::new(format!(
+        return Err(Failure::error(format!(
             "cannot import '{name}': a pool with that name already exists
 use the form 'zpool import <pool | id> <newpool>' to give it a new name"
         )));
     }
     if !root.exported_dir(name).exists() {
-        return Err(Failure::new(format!("cannot import '{name}': no such pool available")));
+        return Err(Failure::error(format!("cannot import '{name}': no such pool available")));
     }
     fs::rename(root.exported_dir(name), root.pool_dir(name))?;
     let mut pool = existing(&root, name, Access::Write)?;
@@ -73,7 +73,7 @@ fn one<'a>(operands: &'a [String], command: &str) -> Result<&'a str> {
 fn refuse_if_busy(pool: &Pool, action: &str) -> Result<()> {
     for id in pool.iter().filter_map(|(_, node)| Node::id(node)) {
         if pool.is_busy(id)? {
-            return Err(Failure::new(format!("cannot {action} '{}': pool is busy", pool.name)));
+            return Err(Failure::error(format!("cannot {action} '{}': pool is busy", pool.name)));
         }
     }
     Ok(())

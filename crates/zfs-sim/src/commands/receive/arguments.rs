@@ -25,7 +25,7 @@ impl Destination {
         let (dataset, snapshot) = name.split_once('@').unwrap_or((name, sent));
         let whole = format!("{dataset}@{snapshot}");
         if name::complaint(&whole, Kinds::SNAPSHOT).is_some() {
-            return Err(Failure::new("cannot receive: invalid name"));
+            return Err(Failure::error("cannot receive: invalid name"));
         }
         Ok(Self { dataset: dataset.to_owned(), snapshot: snapshot.to_owned() })
     }
@@ -71,7 +71,7 @@ impl Overrides {
     pub(super) fn properties(&self, dataset: &str, is_volume: bool) -> Result<Properties> {
         let scope = if is_volume { 'v' } else { 'f' };
         let invalid = |property: &str| {
-            Failure::new(format!("cannot receive: cannot receive: invalid property '{property}'"))
+            Failure::error(format!("cannot receive: cannot receive: invalid property '{property}'"))
         };
         let given = self.set.iter().map(|(property, _)| property).chain(&self.excluded);
         for property in given.filter(|property| !is_user_property(property)) {
@@ -85,10 +85,10 @@ impl Overrides {
                 && !Native::find(property).is_some_and(|native| native.applies(scope))
             {
                 let why = format!("property '{property}' does not apply to datasets of this type");
-                return Err(Failure::new(format!("{CANNOT}: {why}")));
+                return Err(Failure::error(format!("{CANNOT}: {why}")));
             }
             let value = check(property, value, scope)
-                .map_err(|why| Failure::new(format!("cannot receive: cannot receive: {why}")))?;
+                .map_err(|why| Failure::error(format!("cannot receive: cannot receive: {why}")))?;
             properties.insert(property.clone(), value);
         }
         for property in self.excluded.iter().filter(|property| !is_user_property(property)) {

@@ -1,0 +1,104 @@
+//! The machine that a test runs commands on: simulated or real, with fresh pools, gone when dropped.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The size of a pool's file.
+const POOL_SIZE: u64 = 1 << 30;
+
+pub(crate) struct Backend {
+    dir: TempDir,
+    real: bool,
+}
+
+/// What a command printed, and how it ended.
+pub(crate) struct Ran {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) status: i32,
+}
+
+impl Backend {
+    /// A machine with these pools, nothing in them, mounted nowhere.
+    pub(crate) fn with_pools(pools: &[&str]) -> Self {
+        let backend = Self {
+            dir: TempDir::new().unwrap(),
+            real: std::env::var_os("ZATLAS_REAL_ZFS").is_some(),
+        };
+        if !backend.real {
+            let bin = backend.path("bin");
+            fs::create_dir(&bin).unwrap();
+            symlink(env!("CARGO_BIN_EXE_zfs-sim"), bin.join("zfs")).unwrap();
+            symlink(env!("CARGO_BIN_EXE_zpool-sim"), bin.join("zpool")).unwrap();
+        }
+        for image in ["tank.img", "back.img", "third.img"] {
+            File::create(backend.path(image)).unwrap().set_len(POOL_SIZE).unwrap();
+        }
+        for pool in pools {
+            backend.ok(&format!("zpool create -O mountpoint=none {pool} $PWD/{pool}.img"));
+        }
+        backend
+    }
+
+    /// A file in the folder that commands run in.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A shell command in the folder, ready to be started.
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = Command::new("bash");
+        command
+            .args(["-o", "pipefail", "-c", line])
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        command.env("LC_ALL", "C").env("TZ", "UTC");
+        if !self.real {
+            let path = std::env::var("PATH").unwrap();
+            command.env("PATH", format!("{}:{path}", self.path("bin").display()));
+            command.env("ZFS_SIM_ROOT", self.path("state"));
+        }
+        command
+    }
+
+    /// Runs a shell command to its end.
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        let Output { status, stdout, stderr } = self.command(line).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ran { stdout: text(stdout), stderr: text(stderr), status: status.code().unwrap_or(-1) }
+    }
+
+    /// Runs a command that must succeed, and returns what it printed.
+    pub(crate) fn ok(&self, line: &str) -> String {
+        let ran = self.run(line);
+        assert_eq!(ran.status, 0, "{line}: {}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    }
+
+    /// Does something with a filesystem's or snapshot's files, wherever the backend has them.
+    pub(crate) fn with_files<T>(&self, dataset: &str, work: impl FnOnce(&Path) -> T) -> T {
+        if !self.real {
+            return work(Path::new(
+                self.ok(&format!("zfs path '{dataset}'")).trim_end_matches('\n'),
+            ));
+        }
+        let mounted = self.path("mounted");
+        fs::create_dir_all(&mounted).unwrap();
+        self.ok(&format!("mount -t zfs -o zfsutil '{dataset}' $PWD/mounted"));
+        let result = work(&mounted);
+        self.ok("umount $PWD/mounted");
+        result
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        if self.real {
+            self.run("for pool in $(zpool list -H -o name); do zpool destroy -f $pool; done");
+        }
+    }
+}
