@@ -148,6 +148,7 @@ mod tests {
     use super::*;
     use crate::dataset::Guid;
 
+    // What OpenZFS 2.3.2 printed.
     const DATASETS: &str = include_str!("../tests/fixtures/datasets.tsv");
     const SNAPSHOTS: &str = include_str!("../tests/fixtures/snapshots.tsv");
     const PARTIAL: &str = include_str!("../tests/fixtures/partial.tsv");

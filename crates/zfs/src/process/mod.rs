@@ -1,7 +1,7 @@
 //! Runs `zfs` and `zpool`: the one place that does.
 //!
-//! Never by a shell, never with a name that isn't full (so none can pass for an option), never
-//! with `-F` or `-f`. What they print is parsed as it comes, and their own words are kept.
+//! Never by a shell, never by force (`-F`), never with a name that isn't full (so none can pass
+//! for an option). What they print is parsed as it comes, and their own words are kept.
 //!
 //! A future that is dropped kills the process that it waits for; the runtime then reaps it. None
 //! of this module's futures has a deadline: a command on a suspended pool can hang for ever.
