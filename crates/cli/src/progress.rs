@@ -10,8 +10,8 @@ use transfer::text::Bytes;
 /// The time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-const WITH_TOTAL: &str = "{bar:30} {percent:>3}%  {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
-const WITHOUT_TOTAL: &str = "{spinner} {binary_bytes}, {binary_bytes_per_sec}";
+const WITH_TOTAL: &str = "{percent:>3}% [{wide_bar}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta}";
+const WITHOUT_TOTAL: &str = "{binary_bytes}, {binary_bytes_per_sec}";
 
 /// Shows progress.
 pub(crate) enum Display {
@@ -26,8 +26,8 @@ impl Display {
         if quiet {
             Self::Nothing
         } else if io::stderr().is_terminal() {
-            let target = ProgressDrawTarget::stderr_with_hz(5);
-            Self::Bar(ProgressBar::with_draw_target(None, target).with_style(style(WITHOUT_TOTAL)))
+            // Shown from the first byte on.
+            Self::Bar(ProgressBar::hidden().with_style(style(WITHOUT_TOTAL)))
         } else {
             Self::Lines { started: Instant::now(), printed: Instant::now() }
         }
@@ -37,6 +37,10 @@ impl Display {
     pub(crate) fn update(&mut self, progress: Progress) {
         match self {
             Self::Bar(bar) => {
+                if bar.is_hidden() && progress.bytes > 0 {
+                    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+                    bar.reset_eta();
+                }
                 if let (Some(total), true) = (progress.total, bar.length().is_none()) {
                     bar.set_length(total);
                     bar.set_style(style(WITH_TOTAL));

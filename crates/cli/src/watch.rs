@@ -1,12 +1,18 @@
 //! Watches a transfer to its end, whoever runs it, and says what is to be said.
 
+use std::time::Duration;
+
 use schema::{Code, Failure};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use transfer::report::{Status, Summary};
 
 use crate::args::Wish;
 use crate::output::{Destination, plan_lines, summary_json, summary_lines, to_stdout};
 use crate::progress::Display;
+
+/// The time between two looks at the transfer.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Shows the transfer until it has ended, then its result.
 pub(crate) async fn to_the_end(
@@ -33,6 +39,8 @@ pub(crate) async fn to_the_end(
             break outcome;
         }
         told = now;
+        // Progress is told with each message: looking at every one would cost more than moving it.
+        sleep(LOOK_EVERY).await;
         if status.changed().await.is_err() {
             break Err(lost());
         }
