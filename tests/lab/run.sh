@@ -45,10 +45,11 @@ done | sort -u | xargs -r cp -Lt "$extra/.lib"
 (cd "$work/extra" && find . | "$build/busybox" cpio -o -H newc) >"$work/extra.cpio" 2>/dev/null
 cat "$build/initrd" "$work/extra.cpio" >"$work/initrd"
 
-# --- the machine: software emulation, since KVM is often missing, or broken, inside a virtual machine
+# --- the machine: software emulation, since KVM is often missing, or broken, inside a virtual machine.
+# AES in hardware, as TLS's library has it, also takes SSE4.1. AVX would only be slower to emulate.
 
 timeout --foreground --kill-after=10 "$limit" qemu-system-x86_64 \
-    -accel tcg,thread=multi -cpu qemu64,+aes,+pclmulqdq,+ssse3 -smp "${LAB_CPUS:-2}" -m "${LAB_MEM:-6144}" \
+    -accel tcg,thread=multi -cpu qemu64,+aes,+pclmulqdq,+ssse3,+sse4.1,+sse4.2 -smp "${LAB_CPUS:-2}" -m "${LAB_MEM:-6144}" \
     -nodefaults -no-reboot -display none -serial stdio -serial "file:$work/status" \
     -kernel "$build/vmlinuz" -initrd "$work/initrd" \
     -append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off" </dev/null &
