@@ -16,7 +16,7 @@
 //! use std::{rc::Rc, time::Duration};
 //! use sturdyref::*;
 //!
-//! /// Serves one object: this vat's own Gateway client, say, or any other capability.
+//! /// Serves one object, whatever it is.
 //! struct One { id: IdDigest, object: capnp::capability::Client }
 //!
 //! impl Restorer for One {
