@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -80,12 +81,14 @@ pub(crate) struct Selection {
     pub(crate) failed: bool,
 }
 
-/// Finds what is meant by names; by none, all there is.
+/// Finds what is meant by names; by none, all there is. What is of the types `named` is shown where it is
+/// named itself, whatever `types` says of what is found below.
 pub(crate) fn select(
     root: &Root,
     names: &[String],
     types: Types,
     depth: Depth,
+    named: Types,
 ) -> Result<Selection> {
     let mut pools = BTreeMap::new();
     let mut found = BTreeSet::new();
@@ -98,7 +101,7 @@ pub(crate) fn select(
         {
             pools.insert(pool_name.to_owned(), pool);
         }
-        match find(pools.get(pool_name), name, types, depth) {
+        match find(pools.get(pool_name), name, types, depth, named) {
             Ok(selected) => found.extend(selected),
             Err(complaint) => {
                 eprintln!("{complaint}");
@@ -133,9 +136,13 @@ fn find(
     name: &str,
     types: Types,
     depth: Depth,
+    named: Types,
 ) -> Result<Vec<String>, String> {
     if name.starts_with('/') {
-        return Err(format!("'{name}': not a ZFS filesystem"));
+        return Err(match Path::new(name).exists() {
+            true => format!("'{name}': not a ZFS filesystem"),
+            false => format!("cannot open '{name}': No such file or directory"),
+        });
     }
     if let Some(complaint) = name::complaint(name, Kinds::ANY) {
         return Err(format!("cannot open '{name}': {complaint}"));
@@ -143,13 +150,13 @@ fn find(
     let Some((pool, node)) = pool.and_then(|pool| Some((pool, pool.get(name)?))) else {
         return Err(format!("cannot open '{name}': dataset does not exist"));
     };
-    if depth.0 == 0 && !types.includes(node) {
+    if depth.0 == 0 && !named.includes(node) {
         return Err(format!(
             "cannot open '{name}': operation not applicable to datasets of this type"
         ));
     }
     let mut found = Vec::new();
-    if types.includes(node) {
+    if named.includes(node) {
         found.push(name.to_owned());
     }
     let levels = |on: &str| on[name.len()..].matches(['/', '@', '#']).count();

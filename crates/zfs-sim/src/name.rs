@@ -20,6 +20,12 @@ impl Kinds {
     pub(crate) const ANY: Self = Self { dataset: true, snapshot: true, bookmark: true };
 }
 
+/// Says what is wrong with a name for something new, if anything is: `%` is ZFS's own there.
+pub(crate) fn new_complaint(name: &str, kinds: Kinds) -> Option<String> {
+    let internal = || name.contains('%').then(|| "invalid character % in name".to_owned());
+    complaint(name, kinds).or_else(internal)
+}
+
 /// Says what is wrong with a name, in the words of libzfs, if anything is.
 pub(crate) fn complaint(name: &str, kinds: Kinds) -> Option<String> {
     let words = match () {
@@ -34,7 +40,6 @@ pub(crate) fn complaint(name: &str, kinds: Kinds) -> Option<String> {
             Ok(()) if name.contains('#') && !kinds.bookmark => {
                 "bookmark delimiter '#' is not expected here"
             }
-            Ok(()) if name.contains('%') => "invalid character % in name",
             Ok(()) => return None,
         },
     };

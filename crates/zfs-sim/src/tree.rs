@@ -30,7 +30,12 @@ fn descend(root: &Path, below: &Path, items: &mut Vec<Item>) -> Result<()> {
     let mut entries = fs::read_dir(root.join(below))?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        let (path, metadata) = (below.join(entry.file_name()), entry.metadata()?);
+        let path = below.join(entry.file_name());
+        // Whoever uses the files may remove one at any time.
+        let metadata = match entry.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
         let kind = metadata.file_type();
         if kind.is_file() || kind.is_dir() || kind.is_symlink() {
             items.push(Item { path: path.clone(), metadata });

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let mut pool = existing(&Root::open()?, &source, Kinds::ANY, Access::Write)
         .map_err(|error| usage::zfs("bookmark", &error.to_string()))?;
     let cannot = |why: &str| Failure::error(format!("cannot create bookmark '{bookmark}': {why}"));
-    if let Some(complaint) = name::complaint(&bookmark, Kinds::ANY) {
+    if let Some(complaint) = name::new_complaint(&bookmark, Kinds::ANY) {
         return Err(cannot(&complaint));
     }
     let (made_of, target) = match pool.get(&source) {

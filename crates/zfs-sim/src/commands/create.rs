@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         _ => return Err(usage::zfs("create", "too many arguments")),
     };
     let cannot = |why: String| Failure::error(format!("cannot create '{name}': {why}"));
-    if let Some(complaint) = name::complaint(name, Kinds::DATASET) {
+    if let Some(complaint) = name::new_complaint(name, Kinds::DATASET) {
         return Err(cannot(complaint));
     }
     if name == name::pool(name) {

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let asked = Asked::read(&properties)
         .map_err(|bad| wrong(format!("bad property list: invalid property '{bad}'")))?;
 
-    let selection = select(&Root::open()?, &options.operands, types, depth)?;
+    let selection = select(&Root::open()?, &options.operands, types, depth, types)?;
     let mut rows = Vec::new();
     for pool in selection.pools.values() {
         let view = View::new(pool);

@@ -37,7 +37,11 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         .collect::<Result<Vec<_>, String>>();
     let keys = keys.map_err(|bad| wrong(format!("invalid property '{bad}'")))?;
 
-    let selection = select(&Root::open()?, &options.operands, types, depth)?;
+    let named = match options.value('t') {
+        Some(_) => types,
+        None => Types { snapshot: true, ..types },
+    };
+    let selection = select(&Root::open()?, &options.operands, types, depth, named)?;
     let mut rows = rows(&selection, &columns, &keys)?;
     rows.sort_by(|left, right| compare(left, right, &keys));
     let exact = options.has('p');

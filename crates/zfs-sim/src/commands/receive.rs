@@ -114,11 +114,14 @@ fn receive(
 
 /// The destination's pool, unless something stands against receiving there.
 fn open(root: &Root, dataset: &str) -> Result<Pool> {
-    let parent = name::parent(dataset).unwrap_or(dataset);
     let no_parent = || {
-        Failure::error(format!(
-            "cannot open '{parent}': dataset does not exist\n{CANNOT}: unable to restore to destination"
-        ))
+        Failure::error(match name::parent(dataset) {
+            Some(parent) => {
+                let missing = format!("cannot open '{parent}': dataset does not exist");
+                format!("{missing}\n{CANNOT}: unable to restore to destination")
+            }
+            None => format!("{CANNOT}: destination '{dataset}' does not exist"),
+        })
     };
     let pool = root.pool(name::pool(dataset), Access::Write)?.ok_or_else(no_parent)?;
     if pool.get(dataset).is_some() {
@@ -126,7 +129,7 @@ fn open(root: &Root, dataset: &str) -> Result<Pool> {
             "{CANNOT}: destination '{dataset}' exists\nmust specify -F to overwrite it"
         )));
     }
-    pool.dataset(parent).ok_or_else(no_parent)?;
+    name::parent(dataset).and_then(|parent| pool.dataset(parent)).ok_or_else(no_parent)?;
     Ok(pool)
 }
 

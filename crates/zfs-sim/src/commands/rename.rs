@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let root = Root::open()?;
     let mut pool = existing(&root, from, Kinds::SNAPSHOT, Access::Write)?;
     let to = if to.starts_with('@') { format!("{}{to}", name::dataset(from)) } else { to.clone() };
-    if let Some(complaint) = name::complaint(&to, Kinds::SNAPSHOT) {
+    if let Some(complaint) = name::new_complaint(&to, Kinds::SNAPSHOT) {
         return Err(Failure::error(format!("cannot rename to '{to}': {complaint}")));
     }
     if from.contains('@') {
@@ -64,7 +64,7 @@ fn dataset(root: &Root, pool: &mut Pool, from: &str, to: &str, parents: bool) ->
     }
     if to.starts_with(&format!("{from}/")) {
         return Err(Failure::error(format!(
-            "cannot rename '{from}': New dataset name cannot be a descendant of current dataset name"
+            "cannot rename to '{to}': New dataset name cannot be a descendant of current dataset name"
         )));
     }
     let below: Vec<_> = ["/", "@", "#"]

@@ -13,13 +13,13 @@ pub(super) fn set(arguments: &[String]) -> Result<()> {
     let options = options("set", arguments, "u")?;
     let assigned = options.operands.iter().take_while(|operand| operand.contains('=')).count();
     let (assignments, names) = options.operands.split_at(assigned);
-    if options.operands.len() < 2 {
-        let complaint =
-            if options.operands.is_empty() { "missing arguments" } else { "missing dataset name" };
+    if names.is_empty() || assignments.is_empty() && names.len() < 2 {
+        let complaint = match (assignments, names) {
+            ([], []) => "missing arguments",
+            ([], _) => "missing property=value argument(s)",
+            _ => "missing dataset name(s)",
+        };
         return Err(usage::zfs("set", complaint));
-    }
-    if names.is_empty() {
-        return Err(usage::zfs("set", "missing dataset name"));
     }
     let root = Root::open()?;
     for name in names {

@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         wanted.extend(datasets.into_iter().map(|dataset| format!("{dataset}@{snapshot}")));
     }
     for name in &wanted {
-        if let Some(complaint) = name::complaint(name, Kinds::SNAPSHOT) {
+        if let Some(complaint) = name::new_complaint(name, Kinds::SNAPSHOT) {
             return Err(Failure::error(format!("cannot create snapshot '{name}': {complaint}")));
         }
     }

@@ -102,3 +102,9 @@ impl Drop for Backend {
         }
     }
 }
+
+/// Bytes that don't compress, the same each time.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let step = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    std::iter::successors(Some(1), step).map(|state| (state >> 56) as u8).take(length).collect()
+}

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::backend::Backend;
+use super::backend::{Backend, noise};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const CUT: usize = 3_000_000;
@@ -15,9 +15,7 @@ fn sent() -> Backend {
     let backend = Backend::with_pools(&["tank", "back"]);
     backend.ok("zfs create tank/a");
     backend.with_files("tank/a", |dir| {
-        let noise: Vec<u8> =
-            (0..4_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        fs::write(dir.join("file"), noise).unwrap();
+        fs::write(dir.join("file"), noise(4_000_000)).unwrap();
     });
     backend.ok("zfs snapshot tank/a@s && zfs send tank/a@s > stream");
     backend
@@ -181,5 +179,13 @@ fn a_snapshot_being_sent_cannot_be_destroyed() {
         fs::read(backend.path("again")).unwrap()
             == fs::read(backend.path("stream")).unwrap()[first.len()..]
     );
+    until(&backend, "zfs destroy tank/a@s && echo gone", |text| text == "gone\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_send() {
+    let backend = sent();
+    let ran = backend.run("zfs send tank/a@s | head -c 312 | wc -c");
+    assert_eq!((ran.stdout.as_str(), ran.status), ("312\n", 141));
     until(&backend, "zfs destroy tank/a@s && echo gone", |text| text == "gone\n");
 }

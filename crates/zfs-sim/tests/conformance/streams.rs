@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use super::backend::Backend;
+use super::backend::{Backend, noise};
 
 const RECORD: usize = 312;
 const MAGIC: u64 = 0x2_F5BA_CBAC;
@@ -26,9 +26,7 @@ fn property(backend: &Backend, property: &str, of: &str) -> u64 {
 
 /// Files of all sorts and sizes.
 fn fill(dir: &Path) {
-    let noise: Vec<u8> =
-        (0..3_000_001_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
-    fs::write(dir.join("large"), noise).unwrap();
+    fs::write(dir.join("large"), noise(3_000_001)).unwrap();
     fs::write(dir.join("small"), "hello\n").unwrap();
     fs::write(dir.join("empty"), "").unwrap();
     fs::create_dir_all(dir.join("folder/with space")).unwrap();

@@ -27,6 +27,9 @@ impl Destination {
         if name::complaint(&whole, Kinds::SNAPSHOT).is_some() {
             return Err(Failure::error("cannot receive: invalid name"));
         }
+        if whole.contains('%') {
+            return Err(Failure::error(format!("{CANNOT}: invalid backup stream")));
+        }
         Ok(Self { dataset: dataset.to_owned(), snapshot: snapshot.to_owned() })
     }
 }
@@ -87,8 +90,9 @@ impl Overrides {
                 let why = format!("property '{property}' does not apply to datasets of this type");
                 return Err(Failure::error(format!("{CANNOT}: {why}")));
             }
-            let value = check(property, value, scope)
-                .map_err(|why| Failure::error(format!("cannot receive: cannot receive: {why}")))?;
+            let value = check(property, value, scope).map_err(|why| {
+                Failure::error(format!("{CANNOT}: {why}\n{CANNOT}: invalid property value"))
+            })?;
             properties.insert(property.clone(), value);
         }
         for property in self.excluded.iter().filter(|property| !is_user_property(property)) {
