@@ -156,3 +156,20 @@ fn dialled_locally(address: &Address) -> Address {
         _ => address.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_dialled_on_loopback_where_all_addresses_are_listened_on() {
+        for (listening, dialled) in [
+            ("tcp:0.0.0.0:7", "tcp:127.0.0.1:7"),
+            ("tcp:[::]:7", "tcp:[::1]:7"),
+            ("tcp:192.0.2.1:7", "tcp:192.0.2.1:7"),
+            ("unix:/run/socket", "unix:/run/socket"),
+        ] {
+            assert_eq!(dialled_locally(&listening.parse().unwrap()).to_string(), dialled);
+        }
+    }
+}

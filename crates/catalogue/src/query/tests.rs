@@ -72,6 +72,7 @@ fn pages_follow_each_other_also_when_what_they_ended_with_is_gone() {
             let after = after.as_ref().map(|(name, place)| (name, place));
             let Some(next) = catalogue.list(&query, after, 5).next() else { break };
             paged.push(next);
+            assert!(paged.len() <= whole.len(), "a page has no end");
         }
         assert_eq!(paged, whole, "{pattern}");
     }

@@ -98,9 +98,11 @@ impl Location {
     fn say_goodbye(&self, ghost: &Line) {
         let mut request = ghost.agent.replaced_request();
         request.get().set_by(&self.peer.address);
+        // On its way before any answer that tells the ghost that its session is over.
+        let heard = request.send().promise;
         self.tracker.chores.begin(async move {
             // It may well be dead.
-            let _ = tokio::time::timeout(GOODBYE, request.send().promise).await;
+            let _ = tokio::time::timeout(GOODBYE, heard).await;
         });
     }
 }

@@ -48,9 +48,9 @@ impl session::Server for Session {
             PoolState::Unavailable => false,
         };
         tracing::debug!(machine = %self.line.machine, %pool, online, "pool state");
-        let mut catalogue = self.tracker.catalogue.borrow_mut();
-        let changes = catalogue.set_pool_state(self.line.epoch, &pool, online, now());
-        drop(catalogue);
+        let epoch = self.line.epoch;
+        let changes =
+            self.tracker.catalogue.borrow_mut().set_pool_state(epoch, &pool, online, now());
         self.save(changes.map_err(|error| failures::session(&error))?).await
     }
 

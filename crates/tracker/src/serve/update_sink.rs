@@ -93,9 +93,8 @@ impl update_sink::Server for UpdateSink {
         let gathered = self.gathered.take();
         let datasets = gathered.datasets.len();
         let update = gathered.into_update(self.kind);
-        let mut catalogue = self.session.tracker.catalogue.borrow_mut();
-        let changes = catalogue.update(line.epoch, &self.pool, update, now());
-        drop(catalogue);
+        let catalogue = &self.session.tracker.catalogue;
+        let changes = catalogue.borrow_mut().update(line.epoch, &self.pool, update, now());
         let changes = changes.map_err(|error| failures::session(&error))?;
         tracing::debug!(
             machine = %line.machine, pool = %self.pool, datasets, changes = changes.len(), "update"

@@ -1,6 +1,5 @@
 //! A machine's agent, as far as the tracker can tell.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::Error;
@@ -11,7 +10,7 @@ use schema::source_capnp::source;
 use schema::transfer_capnp::transfer;
 use schema::{Failure, batch, outcome, wire};
 use sturdyref::{Connection, Identity, ObjectId, SturdyRef};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use zfs::{Guid, Kind, Properties, Snapshot};
 
 use crate::process::{Home, dial, identity};
@@ -24,6 +23,7 @@ pub(crate) enum Asked {
     Attach { id: String },
     Cancel,
     Replaced { by: String },
+    SourceDropped,
 }
 
 /// The chunks that a fake source sends.
@@ -182,7 +182,7 @@ impl agent::Server for FakeAgent {
         });
         outcome::write(results.get().init_outcome(), Ok(()), |mut ticket, ()| {
             ticket.reborrow().init_uris(1).set(0, "capnp://insecure@127.0.0.1:1/ticket");
-            ticket.set_dialler(capnp_rpc::new_client(FakeDialler));
+            ticket.set_dialler(capnp_rpc::new_client(FakeDialler(self.asked.clone())));
             Ok(())
         })
     }
@@ -257,7 +257,8 @@ impl transfer::Server for FakeTransfer {
     }
 }
 
-struct FakeDialler;
+/// Brings a [`FakeSource`], and keeps the connection for as long as that is held.
+struct FakeDialler(mpsc::UnboundedSender<Asked>);
 
 impl dialler::Server for FakeDialler {
     async fn dial(
@@ -269,15 +270,22 @@ impl dialler::Server for FakeDialler {
         assert_ne!(place.id, ObjectId::new([]));
         let connection = dial(&place, &identity()).await;
         let mut request = connection.target::<meeting::Client>().bring_request();
-        request.get().set_source(capnp_rpc::new_client(FakeSource::default()));
+        let (dropped, wait) = oneshot::channel();
+        request.get().set_source(capnp_rpc::new_client(FakeSource { _dropped: dropped }));
         request.send().promise.await?;
-        tokio::task::spawn_local(async move { connection.closed().await });
+        let asked = self.0.clone();
+        tokio::task::spawn_local(async move {
+            let _ = wait.await;
+            connection.close().await;
+            let _ = asked.send(Asked::SourceDropped);
+        });
         outcome::write_nothing(results.get().init_outcome(), Ok(()))
     }
 }
 
-#[derive(Default)]
-struct FakeSource(RefCell<usize>);
+struct FakeSource {
+    _dropped: oneshot::Sender<()>,
+}
 
 impl source::Server for FakeSource {
     async fn send(
@@ -290,11 +298,10 @@ impl source::Server for FakeSource {
             let mut request = sink.write_request();
             request.get().init_bytes(CHUNK as u32).fill(chunk as u8);
             request.send().await?;
-            *self.0.borrow_mut() += CHUNK;
         }
         sink.end_request().send().promise.await?;
         outcome::write(results.get().init_outcome(), Ok(()), |mut sent, ()| {
-            sent.set_bytes(*self.0.borrow() as u64);
+            sent.set_bytes((CHUNKS * CHUNK) as u64);
             Ok(())
         })
     }

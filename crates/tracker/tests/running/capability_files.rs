@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use crate::agent::{Dataset, register};
 use crate::process::{Home, refusal, run};
+use crate::user::open;
 
 const NAMES: [&str; 4] = ["dc-01", "dc-02", "user", "admin"];
 
@@ -68,5 +70,48 @@ fn a_location_that_was_taken_away_is_refused_by_name() {
         unknown.id = sturdyref::ObjectId::new(*b"some other id");
         let words = refusal(&unknown).await;
         assert!(words.ends_with("Unknown persistent service ID"), "{words}");
+    });
+}
+
+#[test]
+fn they_name_the_public_address() {
+    run(async {
+        let home = Home::new();
+        let tracker = home.start_with(&[
+            "--capnp-listen-address",
+            "tcp:127.0.0.1:0",
+            "--capnp-public-address",
+            "tcp:tracker.example:1234",
+            "--locations",
+            "dc",
+        ]);
+        let capability = home.capability("user");
+        assert_eq!(capability.address.to_string(), "tcp:tracker.example:1234");
+        // The tracker's own machine needs no such name.
+        let output = home.output(&["reissue", "user"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(home.capability("user") != capability);
+        drop(tracker);
+    });
+}
+
+#[test]
+fn without_tls_they_say_so_and_work() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start_with(&[
+            "--capnp-listen-address",
+            "tcp:127.0.0.1:0",
+            "--capnp-disable-tls",
+            "--locations",
+            "dc",
+        ]);
+        assert!(fs::read_to_string(home.cap("dc")).unwrap().starts_with("capnp://insecure@127."));
+        let machine = register(&home, "dc", "m", &["tank"]).await;
+        machine.replace("tank", &[Dataset("a", vec![1])]).await;
+        let user = open(&home).await;
+        assert_eq!(user.show("").await, [r"a dc\m\tank (online)"]);
+        assert!(home.output(&["forget", "dc/m"]).status.success());
+        assert_eq!(user.show("").await, [""; 0]);
     });
 }

@@ -70,8 +70,11 @@ impl Home {
     }
 
     pub(crate) fn start_at(&self, address: &str, locations: &str) -> Tracker {
-        let arguments = ["--capnp-listen-address", address, "--locations", locations];
-        let mut command = self.command(&arguments);
+        self.start_with(&["--capnp-listen-address", address, "--locations", locations])
+    }
+
+    pub(crate) fn start_with(&self, arguments: &[&str]) -> Tracker {
+        let mut command = self.command(arguments);
         command.args(["--cap-dir", "caps"]);
         Tracker::start(self, command)
     }

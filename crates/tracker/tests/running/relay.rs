@@ -102,9 +102,8 @@ fn a_ticket_is_asked_of_the_agent_for_this_dataset_and_this_key() {
         machine.connection.close().await;
         let failure = loop {
             // The tracker hears of it in its own time.
-            match reach(&broker, "tank", &receiver).await {
-                Err(failure) => break failure,
-                Ok(_) => {}
+            if let Err(failure) = reach(&broker, "tank", &receiver).await {
+                break failure;
             }
         };
         assert_eq!(failure.exit_status(), 5, "{failure}");
@@ -154,4 +153,41 @@ fn a_relay_is_for_one_receiver_once() {
         assert!(words.ends_with("Unknown persistent service ID"), "{words}");
         drop(connection);
     });
+}
+
+#[test]
+fn a_receiver_that_leaves_a_relay_lets_the_sender_go() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let (mut machine, _user, broker) = fleet(&home).await;
+        let receiver = identity();
+        let way = relay(&broker, &receiver).await;
+        let connection = dial(&way, &receiver).await;
+        // A sink that never takes anything: the sender is in the middle of its stream.
+        let (_keep, taken) = oneshot::channel::<()>();
+        let (begun, begin) = oneshot::channel();
+        let stuck = Stuck { begun: RefCell::new(Some(begun)), taken: RefCell::new(Some(taken)) };
+        let mut request = connection.target::<source::Client>().send_request();
+        request.get().set_sink(capnp_rpc::new_client(stuck));
+        let sending = tokio::task::spawn_local(request.send().promise);
+        begin.await.unwrap();
+        connection.close().await;
+        assert!(sending.await.unwrap().is_err());
+        while machine.asked.recv().await != Some(Asked::SourceDropped) {}
+    });
+}
+
+struct Stuck {
+    begun: RefCell<Option<oneshot::Sender<()>>>,
+    taken: RefCell<Option<oneshot::Receiver<()>>>,
+}
+
+impl byte_stream::Server for Stuck {
+    async fn write(self: Rc<Self>, _: byte_stream::WriteParams) -> Result<(), Error> {
+        let _ = self.begun.take().unwrap().send(());
+        let taken = self.taken.take().unwrap();
+        let _ = taken.await;
+        Ok(())
+    }
 }
