@@ -136,7 +136,14 @@ impl Uplink {
         registration.set_agent(new_client(control));
         let answer = timeout(SILENCE, request.send().promise)
             .await
-            .context("the tracker does not answer the registration")??;
+            .context("the tracker does not answer the registration")?;
+        let answer = answer.map_err(|error| match error.kind {
+            // What a capability for something else says: a user's, say.
+            capnp::ErrorKind::Unimplemented => anyhow!(
+                "the capability is not a location's. Give --connect the LOCATION.cap that the tracker made"
+            ),
+            _ => error.into(),
+        })?;
         let registered = outcome::read(answer.get()?.get_outcome()?)??;
         let name: Location = parse(registered.get_location()?)?;
         location.send_replace(Some(name.clone()));

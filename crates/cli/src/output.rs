@@ -152,7 +152,7 @@ pub(crate) fn summary_json(summary: &Summary) -> io::Result<Vec<u8>> {
         aborts: plan.aborts,
         warnings: &plan.warnings,
         bytes: summary.bytes,
-        seconds: summary.elapsed.as_secs_f64(),
+        seconds: (summary.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         verified_guid: summary.guid.map(|guid| guid.to_string()),
     };
     let mut text = serde_json::to_vec_pretty(&document)?;

@@ -112,25 +112,23 @@ fn write_long(out: &mut impl Write, replicas: &[Replica]) -> io::Result<()> {
             } else {
                 format!(", last seen {}", utc(replica.last_seen))
             };
-            let newest = match &replica.newest {
-                Some(newest) => {
-                    format!(
-                        "newest @{} of {}",
-                        Escaped(newest.label.as_str()),
-                        utc(newest.creation)
-                    )
-                }
-                None => "no snapshot".to_owned(),
+            let newest = match (&replica.newest, replica.snapshot_count) {
+                (Some(newest), count) => format!(
+                    "{count} {}, newest @{} of {}",
+                    if count == 1 { "snapshot" } else { "snapshots" },
+                    Escaped(newest.label.as_str()),
+                    utc(newest.creation)
+                ),
+                (None, _) => "no snapshot".to_owned(),
             };
             writeln!(
                 out,
-                "  {:width$}  {:7}  {}{}  {}  {} snapshots, {newest}{seen}",
+                "  {:width$}  {:7}  {}{}  {}  {newest}{seen}",
                 replica.place.to_string(),
                 state(replica),
                 replica.properties.kind,
                 if replica.properties.encrypted { " (encrypted)" } else { "" },
                 Bytes(replica.properties.referenced),
-                replica.snapshot_count,
             )?;
         }
     }

@@ -2,13 +2,18 @@
 
 use schema::{Code, Failure};
 use zfs::Reason;
-use zfs::process::OperationError;
+use zfs::process::{CommandError, OperationError};
 
 use crate::text::chain;
 
 /// A failed operation, in ZFS's own words where it said any.
 pub fn zfs_failure(error: &dyn OperationError) -> Failure {
-    let (code, remedy) = classify(error.reason());
+    let (code, remedy) = match error.command_error() {
+        CommandError::NotStarted { .. } => {
+            (Code::Failed, "Install OpenZFS's programs, or name them with --zfs and --zpool.")
+        }
+        _ => classify(error.reason()),
+    };
     let reason = match error.zfs_message() {
         Some(message) => message.to_owned(),
         None => chain(error.command_error()),

@@ -205,7 +205,16 @@ impl Transfer {
         };
         match (ended, sent) {
             (Ended::Complete, _) => Ok(status.borrow().progress.bytes),
-            (Ended::Failed(failure), _) => Err(failure),
+            // ZFS may fail in what comes after the data (a mount, a property): what counts is whether
+            // the snapshot is there, and it can't have been there before.
+            (Ended::Failed(failure), _) => match self.verify(snapshot).await {
+                Ok(_) => {
+                    let note = format!("zfs receive had a complaint: {}", failure.reason);
+                    status.send_modify(|status| status.notes.push(note));
+                    Ok(status.borrow().progress.bytes)
+                }
+                Err(_) => Err(failure),
+            },
             (Ended::Aborted, _) if cancel.is_cancelled() => Err(self.interrupted()),
             (Ended::Aborted, Some(Err(failure))) => Err(failure),
             (Ended::Aborted, _) => Err(Failure::new(
