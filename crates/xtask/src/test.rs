@@ -16,7 +16,16 @@ use crate::{lab, process};
 /// Integration tests that run in the lab, by package and name.
 type Suites = &'static [(&'static str, &'static str)];
 const CONFORMANCE: Suites = &[("zfs-sim", "conformance")];
-const END_TO_END: Suites = &[];
+const END_TO_END: Suites = &[
+    ("tests", "hostile_peers"),
+    ("tests", "killed_in_transfer"),
+    ("tests", "lying_senders"),
+    ("tests", "other_versions"),
+    ("tests", "refusals"),
+    ("tests", "secrets"),
+    ("tests", "show"),
+    ("tests", "transfers"),
+];
 
 /// What the suites start, found through `ZATLAS_BIN_DIR`.
 const PROGRAMS: [&str; 3] = ["tracker", "agent", "cli"];
