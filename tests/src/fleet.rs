@@ -10,7 +10,7 @@ use crate::network::Host;
 use crate::process::{Process, Ran};
 use crate::programs::program;
 use crate::site::Site;
-use crate::wait::until;
+use crate::wait::in_time;
 
 /// The locations, unless the tracker is told of others.
 const LOCATIONS: &str = "datacenter-01,datacenter-02";
@@ -120,16 +120,11 @@ impl Fleet {
     pub fn wait_for_show(&self, lines: &[&str]) {
         let expected: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let mut last = String::new();
-        // Should it never come, the difference is worth more than the deadline's message.
-        let same = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            until("the lines of show", || {
-                last = self.show(&[]).ok().stdout;
-                (last == expected).then_some(())
-            });
-        }));
-        if same.is_err() {
-            assert_eq!(last, expected, "what show prints never became what was expected");
-        }
+        let came = in_time(|| {
+            last = self.show(&[]).ok().stdout;
+            (last == expected).then_some(())
+        });
+        assert!(came.is_some(), "show never printed\n{expected}but at last\n{last}");
     }
 }
 

@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 use crate::contents::{Contents, Tree};
 use crate::network::Host;
+use crate::pools::Pools;
 use crate::process::{Process, Ran};
 use crate::processes::Stray;
 use crate::programs::{is_real, program, zfs_program};
 use crate::properties::Properties;
 use crate::site::Site;
-use crate::pools::Pools;
 
 /// A machine. Its agent is killed and its pools are destroyed when it is dropped.
 pub struct Machine {
@@ -100,9 +100,11 @@ impl Machine {
         if !arguments.contains(&"--connect") {
             command.arg("--connect").arg(self.site.path("caps/user.cap"));
         }
-        command.args(arguments);
-        if arguments.contains(&"download") {
-            command.arg("--zfs").arg(&self.zfs).arg("--zpool").arg(zfs_program("zpool"));
+        for argument in arguments {
+            command.arg(argument);
+            if *argument == "download" {
+                command.arg("--zfs").arg(&self.zfs).arg("--zpool").arg(zfs_program("zpool"));
+            }
         }
         command.stdin(Stdio::null());
         command
@@ -119,6 +121,11 @@ impl Machine {
     #[track_caller]
     pub fn cli(&self, arguments: &[&str]) -> Ran {
         Ran { command: format!("cli {arguments:?}"), ..self.start_cli(arguments).finish() }
+    }
+
+    /// Starts a command; `name` is for messages.
+    pub fn spawn(&self, name: &str, command: &mut Command) -> Process {
+        Process::start(&self.site, name, command)
     }
 
     /// A command that runs a program here, in this machine's network and environment.
@@ -140,6 +147,13 @@ impl Machine {
     /// Runs `zfs` to its end.
     pub fn try_zfs(&self, arguments: &[&str]) -> Ran {
         self.pools.run("zfs", arguments)
+    }
+
+    /// Runs a shell script, in which `"$ZFS"` is this machine's `zfs`, to its end.
+    pub fn shell(&self, script: &str) -> Ran {
+        let mut command = self.command(Path::new("/bin/sh"));
+        command.args(["-c", script]).env("ZFS", zfs_program("zfs"));
+        Ran::of(&mut command, script.to_owned())
     }
 
     /// A property's value.

@@ -55,7 +55,8 @@ impl Network {
         if is_real() {
             return host.address();
         }
-        let [high, low] = u16::try_from(std::process::id() % 0xffff).expect("16 bits").to_be_bytes();
+        let [high, low] =
+            u16::try_from(std::process::id() % 0xffff).expect("16 bits").to_be_bytes();
         format!("127.{}.{high}.{}", self.fleet, low.max(1))
     }
 
@@ -94,9 +95,10 @@ impl Host {
         if !is_real() {
             return Command::new(program);
         }
-        // `ip` becomes the program, so the process that is started is the program's.
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace()]).arg(program);
+        // Becomes the program, so the process that is started is the program's. `ip netns exec`
+        // would also give it mounts of its own, which keep pools busy.
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", self.namespace())).arg(program);
         command
     }
 }

@@ -14,13 +14,19 @@ pub fn deadline() -> Duration {
 }
 
 /// Waits until `look` finds what it looks for, and returns it.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+#[track_caller]
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    in_time(look).unwrap_or_else(|| panic!("never came: {what}"))
+}
+
+/// The same; `None` where it didn't come before the deadline.
+pub(crate) fn in_time<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline();
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || Instant::now() >= end {
             return found;
         }
-        assert!(Instant::now() < end, "never came: {what}");
         sleep(GLANCE);
     }
 }

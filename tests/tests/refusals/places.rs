@@ -1,0 +1,59 @@
+//! Datasets and places that don't exist, are ambiguous, or are offline.
+
+use tests::Tree;
+
+use crate::{RECEIVER, SENDER, changes, three_machines};
+
+#[test]
+fn what_is_not_known_is_not_found() {
+    let all = three_machines();
+    let laptop = &all.laptop;
+    laptop.cli(&["download", "none", "--to", "home"]).expect(3).says("'none'");
+    laptop.cli(&["copy", "none", RECEIVER]).expect(3).says("'none'");
+    laptop.cli(&["download", "data", "--to", "house"]).expect(3).says("there is no pool 'house'");
+    for place in [
+        r"datacenter-03\receiver\tank-02",
+        r"datacenter-02\other\tank-02",
+        r"datacenter-02\receiver\tank-09",
+    ] {
+        let ran = laptop.cli(&["copy", "data", place]).expect(3).says(place);
+        ran.says("The nearest known places are: ").says(RECEIVER);
+    }
+    let from = ["download", "data", "--to", "home", "--from", RECEIVER];
+    laptop.cli(&from).expect(3).says(&format!("it is at {SENDER}"));
+    for machine in [laptop, &all.sender, &all.receiver] {
+        assert_eq!(changes(machine), [""; 0]);
+    }
+}
+
+#[test]
+fn unrelated_data_of_the_same_name_is_ambiguous() {
+    let all = three_machines();
+    all.receiver.create("tank-02/data", Tree { seed: 2, bytes: 1 << 20 }, "one");
+    all.fleet.wait_for_show(&[&format!("data: {SENDER} (online), {RECEIVER} (online)")]);
+    for command in [
+        &["download", "data", "--to", "home"][..],
+        &["copy", "data", &format!(r"{RECEIVER}\other")],
+    ] {
+        let ran = all.laptop.cli(command).expect(4);
+        ran.says("there are 2 different datasets of this name").says(SENDER).says(RECEIVER);
+    }
+    assert_eq!(changes(&all.laptop), [""; 0]);
+    let from = ["download", "data", "--to", "home", "--from", RECEIVER];
+    all.laptop.cli(&from).ok();
+    let sent = all.receiver.contents("tank-02/data@one");
+    assert_eq!(all.laptop.contents("home/data@one"), sent, "the source that was named");
+}
+
+#[test]
+fn what_is_offline_is_said_to_be() {
+    let mut all = three_machines();
+    all.receiver.agent().kill();
+    let ran = all.laptop.cli(&["copy", "data", RECEIVER]).expect(5);
+    ran.says(r"datacenter-02\receiver").says("it was last seen on 2");
+    all.sender.agent().kill();
+    all.fleet.wait_for_show(&[&format!("data: {SENDER} (offline)")]);
+    let ran = all.laptop.cli(&["download", "data", "--to", "home"]).expect(5);
+    ran.says("it is only on what is offline").says(SENDER).says("last seen 2");
+    assert_eq!(changes(&all.laptop), [""; 0]);
+}
