@@ -27,6 +27,9 @@ fn classify(reason: Option<Reason>) -> (Code, &'static str) {
         Some(Reason::NotFound) => {
             (Code::Refused, "Look at what is there with: zfs list -t all -r POOL")
         }
+        Some(Reason::NotAFilesystem) => {
+            (Code::Refused, "Choose a destination that isn't below a volume.")
+        }
         Some(Reason::Exists) => (Code::Refused, "Choose another name for the destination."),
         Some(Reason::Busy) => (
             Code::Refused,

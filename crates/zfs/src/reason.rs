@@ -7,6 +7,8 @@
 pub enum Reason {
     /// The pool, dataset or snapshot, or a dataset's parent, isn't there.
     NotFound,
+    /// What it was to be put below is a volume.
+    NotAFilesystem,
     /// What was to be made is there already.
     Exists,
     /// In use: being received, sent or mounted.
@@ -24,12 +26,13 @@ pub enum Reason {
 }
 
 /// The words of OpenZFS 2.3 and the reason they give, the more telling ones first.
-const WORDS: [(&str, Reason); 15] = [
+const WORDS: [(&str, Reason); 16] = [
     ("space quota exceeded", Reason::OutOfSpace),
     ("out of space", Reason::OutOfSpace),
     ("permission denied", Reason::NotPermitted),
     ("Permission denied", Reason::NotPermitted),
     ("key must be loaded", Reason::KeyNotLoaded),
+    ("is not a filesystem", Reason::NotAFilesystem),
     ("must specify -F", Reason::Exists),
     ("already exists", Reason::Exists),
     ("dataset is busy", Reason::Busy),
@@ -82,6 +85,11 @@ mod tests {
                 NotFound,
             ),
             ("cannot receive incremental stream: destination 'dest/y' does not exist", NotFound),
+            ("cannot create 'tank/vol/x': parent is not a filesystem", NotAFilesystem),
+            (
+                "cannot receive new filesystem stream: parent 'tank/vol' is not a filesystem",
+                NotAFilesystem,
+            ),
             ("cannot create snapshot 'tank/fs@one': dataset already exists", Exists),
             (
                 "cannot receive new filesystem stream: destination 'tank/fs' exists\n\

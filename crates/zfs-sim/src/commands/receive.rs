@@ -129,7 +129,10 @@ fn open(root: &Root, dataset: &str) -> Result<Pool> {
             "{CANNOT}: destination '{dataset}' exists\nmust specify -F to overwrite it"
         )));
     }
-    name::parent(dataset).and_then(|parent| pool.dataset(parent)).ok_or_else(no_parent)?;
+    let parent = name::parent(dataset).ok_or_else(no_parent)?;
+    if pool.dataset(parent).ok_or_else(no_parent)?.volsize.is_some() {
+        return Err(Failure::error(format!("{CANNOT}: parent '{parent}' is not a filesystem")));
+    }
     Ok(pool)
 }
 
