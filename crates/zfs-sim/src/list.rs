@@ -144,7 +144,8 @@ fn find(
             false => format!("cannot open '{name}': No such file or directory"),
         });
     }
-    if let Some(complaint) = name::complaint(name, Kinds::ANY) {
+    let kinds = Kinds { snapshot: named.snapshot, bookmark: named.bookmark, ..Kinds::ANY };
+    if let Some(complaint) = name::complaint(name, kinds) {
         return Err(format!("cannot open '{name}': {complaint}"));
     }
     let Some((pool, node)) = pool.and_then(|pool| Some((pool, pool.get(name)?))) else {

@@ -56,8 +56,8 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         return Err(cannot("missing dataset name".to_owned()));
     }
     let root = Root::open()?;
-    let mut pool = root.pool(name::pool(name), Access::Write)?;
-    let pool = pool.take().ok_or_else(|| cannot(format!("no such pool '{}'", name::pool(name))))?;
+    let no_pool = || cannot(format!("no such pool '{}'", name::pool(name)));
+    let pool = root.pool(name::pool(name), Access::Write)?.ok_or_else(no_pool)?;
 
     let scope = if volsize.is_some() { 'v' } else { 'f' };
     let mut properties = Properties::new();
