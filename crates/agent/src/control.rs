@@ -6,7 +6,6 @@ use std::time::Duration;
 use capnp_rpc::new_client;
 use schema::agent_capnp::agent;
 use schema::broker_capnp::dialler;
-use schema::source_capnp::source;
 use schema::wire::{length, parse};
 use schema::{Code, Failure, Location, broker_capnp, outcome};
 use sturdyref::{Fingerprint, Security, SturdyRef, Worker};
@@ -17,7 +16,7 @@ use transfer::outgoing::Tasks;
 use transfer::wire::read_request;
 use zfs::{DatasetName, PoolName};
 
-use crate::tickets::{Ticket, Tickets};
+use crate::tickets::{MakeSource, Ticket, Tickets};
 use crate::transfers::Transfers;
 
 /// How long a connection of ours to a meeting may take.
@@ -182,11 +181,12 @@ impl dialler::Server for Dialler {
     }
 }
 
-/// Connects on a thread of its own, where the source is served until the connection ends.
+/// Connects on a thread of its own, where the source is served until the receiver or the connection
+/// goes.
 async fn dial(
     meeting: SturdyRef,
     security: Security,
-    source: impl FnOnce() -> source::Client + Send + 'static,
+    source: MakeSource,
     tasks: Tasks,
 ) -> Result<(), Failure> {
     let failed = |address: &sturdyref::Address, reason: String| {
@@ -207,19 +207,22 @@ async fn dial(
             let connection = match sturdyref::connect(&meeting, &security, DIAL_DEADLINE).await {
                 Ok(connection) => connection,
                 Err(error) => {
-                    let _ = answer.send(Err(transfer::text::chain(&error)));
+                    let _ = answer.send(Err(schema::text::chain(&error)));
                     return;
                 }
             };
             let place: broker_capnp::meeting::Client = connection.target();
             let mut request = place.bring_request();
-            request.get().set_source(source());
+            let (source, released) = source();
+            request.get().set_source(source);
             let brought = request.send().promise.await.map(drop).map_err(|error| error.to_string());
             let arrived = brought.is_ok();
             let _ = answer.send(brought);
             if arrived {
                 tokio::select! {
                     () = connection.closed() => {}
+                    // The receiver has gone.
+                    () = released.cancelled() => {}
                     () = tasks.shutdown.cancelled() => {}
                 }
             }

@@ -9,9 +9,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use schema::text::chain;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use transfer::text::chain;
 use zfs::{DatasetName, DatasetPath, Event, PoolName, Zfs};
 
 use crate::inventory::Inventory;

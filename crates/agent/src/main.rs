@@ -20,10 +20,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use program::state::{StateFolder, default_folder};
 use program::{capability, config, exit, log, shutdown};
+use schema::text::chain;
 use sturdyref::{Address, Auth, Identity, Listener, SecretKey, Security};
 use tokio::task::LocalSet;
 use transfer::outgoing::Tasks;
-use transfer::text::chain;
 use zfs::Zfs;
 use zfs::process::launcher;
 

@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use schema::source_capnp::source;
 use schema::{Code, Failure};
 use sturdyref::{
     Address, Auth, Fingerprint, IdDigest, ObjectId, Peer, RestoreError, Restored, Restorer,
     SturdyRef, Worker,
 };
+use tokio_util::sync::CancellationToken;
 use transfer::outgoing::{self, Tasks};
 use zfs::{DatasetName, Zfs};
 
@@ -90,16 +92,16 @@ impl Tickets {
         valid.remove(&digest).map(|valid| valid.ticket).ok_or(RestoreError::Unknown)
     }
 
-    /// Where a ticket's dataset is served, and how.
-    pub(crate) fn source(
-        &self,
-        ticket: &Ticket,
-    ) -> impl FnOnce() -> schema::source_capnp::source::Client + Send + use<> {
+    /// Serves a ticket's dataset, on whatever thread this is called.
+    pub(crate) fn source(&self, ticket: &Ticket) -> MakeSource {
         let (zfs, tasks) = (self.zfs.clone(), self.tasks.clone());
         let Ticket { dataset, may_snapshot, .. } = ticket.clone();
-        move || outgoing::serve(zfs, dataset, may_snapshot, tasks)
+        Box::new(move || outgoing::serve(zfs, dataset, may_snapshot, tasks))
     }
 }
+
+/// Makes a source, and a token that is cancelled when nobody holds it any more.
+pub(crate) type MakeSource = Box<dyn FnOnce() -> (source::Client, CancellationToken) + Send>;
 
 impl Restorer for Tickets {
     fn restore(&self, id: &[u8], peer: &Peer) -> Result<Restored, RestoreError> {
@@ -108,7 +110,7 @@ impl Restorer for Tickets {
         let worker = Worker::spawn("send")
             .map_err(|error| RestoreError::Overloaded(format!("no thread to send on: {error}")))?;
         let source = self.source(&ticket);
-        Ok(Restored::On(worker, Box::new(move |_| source().client)))
+        Ok(Restored::On(worker, Box::new(move |_| source().0.client)))
     }
 }
 
@@ -123,7 +125,7 @@ mod tests {
     }
 
     fn peer(key: u8) -> Peer {
-        Peer { fingerprint: Some(Fingerprint([key; 32])), address: "tcp:192.0.2.9:9".into() }
+        Peer::new(Some(Fingerprint([key; 32])), "tcp:192.0.2.9:9")
     }
 
     fn mint(tickets: &Tickets) -> ObjectId {

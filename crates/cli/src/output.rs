@@ -4,9 +4,9 @@
 use std::io::{self, ErrorKind, Write};
 
 use schema::Place;
+use schema::text::Bytes;
 use serde::Serialize;
 use transfer::report::{Plan, Route, Summary};
-use transfer::text::Bytes;
 use zfs::{DatasetName, Escaped, Kind, Snapshot};
 
 /// Writes to standard output. That nobody reads it any more (`| head`) is no error.

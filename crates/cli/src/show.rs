@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use capnp_rpc::new_client;
+use schema::text::{Bytes, utc};
 use schema::{Code, Failure, Location, Replica, outcome};
 use serde::Serialize;
 use sturdyref::SturdyRef;
 use transfer::broker::Collector;
-use transfer::text::{Bytes, utc};
 use zfs::Escaped;
 
 use crate::args::Show;

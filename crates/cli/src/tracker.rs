@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use schema::text::chain;
 use schema::user_capnp::{fleet, user};
 use schema::{Code, Failure, outcome};
 use sturdyref::{Auth, Connection, Identity, Security, SturdyRef};
 use tokio::time::timeout;
-use transfer::text::chain;
 
 /// How long the tracker may take to be reached and to restore the capability, and then to answer.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -11,6 +11,7 @@ pub mod generated;
 pub mod outcome;
 pub mod place;
 pub mod replica;
+pub mod text;
 pub mod wire;
 
 pub use failure::{Code, Failure};

@@ -2,17 +2,32 @@
 
 use capnp::capability::Client;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::fingerprint::Fingerprint;
 use crate::worker::Worker;
 
 /// Who is at the other end of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// The key that the peer proved to have; `None` without TLS.
     pub fingerprint: Option<Fingerprint>,
     /// Where it comes from, for messages: `tcp:HOST:PORT` or `unix:PATH`.
     pub address: String,
+    pub(crate) closing: CancellationToken,
+}
+
+impl Peer {
+    /// A peer that showed this key and comes from there. Listeners make their own; this is for tests of
+    /// restorers.
+    pub fn new(fingerprint: Option<Fingerprint>, address: impl Into<String>) -> Self {
+        Self { fingerprint, address: address.into(), closing: CancellationToken::new() }
+    }
+
+    /// Closes the connection, once what is queued is sent (or the peer was too slow to take it).
+    pub fn hang_up(&self) {
+        self.closing.cancel();
+    }
 }
 
 /// Turns ids into capabilities.

@@ -82,7 +82,8 @@ impl House {
             () = evicted.cancelled() => return Err(Rejected::Evicted),
             () = self.closing.cancelled() => return Err(Rejected::Closing),
         };
-        let peer = Peer { fingerprint, address };
+        let closing = self.closing.child_token();
+        let peer = Peer { fingerprint, address, closing: closing.clone() };
         let counter = Counter::new(self.restorer.clone(), peer, stranger);
         let restored = if id.is_empty() {
             None
@@ -98,7 +99,7 @@ impl House {
         let door = Box::new(OpenDoor::new(counter.clone(), restored));
         let vat = speak(transport, Side::Server, Some(first), door, &self.limits);
         tokio::select! {
-            () = drive(vat, pending(), self.closing.clone(), self.limits.closing) => Ok(()),
+            () = drive(vat, pending(), closing, self.limits.closing) => Ok(()),
             () = evicted.cancelled() => Err(Rejected::Evicted),
         }
     }
@@ -148,7 +149,7 @@ impl House {
     ) -> Result<(), Rejected> {
         transport.socket_mut().park().map_err(Rejected::Move)?;
         let (peer, limits) = (counter.peer().clone(), self.limits.clone());
-        let (closing, counted) = (self.closing.clone(), self.moved.token());
+        let (closing, counted) = (peer.closing.clone(), self.moved.token());
         worker.run(move || async move {
             let _counted = counted;
             if let Err(error) = transport.socket_mut().unpark() {

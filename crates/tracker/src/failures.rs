@@ -6,7 +6,7 @@ use catalogue::{
 use schema::{Code, Failure, Place};
 use sturdyref::Fingerprint;
 
-use crate::clock::utc;
+use schema::text::utc;
 
 /// Nobody answers for a place.
 pub(crate) fn lookup(operation: &str, place: &Place, error: &LookupError) -> Failure {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use catalogue::{Epoch, MachineId};
 use schema::agent_capnp::agent;
 use schema::{Code, Failure};
+use sturdyref::Peer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,13 +21,15 @@ pub(crate) struct Line {
     pub(crate) agent: agent::Client,
     /// Cancelled when the session is over, whoever ended it.
     pub(crate) over: CancellationToken,
+    /// Who holds the session.
+    pub(crate) peer: Peer,
     last_heard: Cell<Instant>,
 }
 
 impl Line {
-    pub(crate) fn new(epoch: Epoch, machine: MachineId, agent: agent::Client) -> Self {
+    pub(crate) fn new(epoch: Epoch, machine: MachineId, agent: agent::Client, peer: Peer) -> Self {
         let last_heard = Cell::new(Instant::now());
-        Self { epoch, machine, agent, over: CancellationToken::new(), last_heard }
+        Self { epoch, machine, agent, over: CancellationToken::new(), peer, last_heard }
     }
 
     /// The machine has said something.

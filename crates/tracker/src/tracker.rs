@@ -130,8 +130,15 @@ impl Tracker {
         });
     }
 
-    /// Takes away a line whose session the catalogue has ended already.
+    /// Takes away a line whose session the catalogue has ended already, and hangs up.
     pub(crate) fn drop_line(&self, epoch: Epoch) -> Option<Rc<Line>> {
+        let line = self.take_line(epoch)?;
+        line.peer.hang_up();
+        Some(line)
+    }
+
+    /// The same, with something left to be said.
+    pub(crate) fn take_line(&self, epoch: Epoch) -> Option<Rc<Line>> {
         let line = self.lines.borrow_mut().remove(&epoch)?;
         line.over.cancel();
         Some(line)

@@ -8,7 +8,7 @@ use sturdyref::{Connection, Identity, Security, SturdyRef};
 
 use crate::broker::Broker;
 use crate::report::Route;
-use crate::text::chain;
+use schema::text::chain;
 
 /// How long a connection may take before the next path is tried.
 const DIAL_DEADLINE: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use schema::{Code, Failure};
 use zfs::Reason;
 use zfs::process::{CommandError, OperationError};
 
-use crate::text::chain;
+use schema::text::chain;
 
 /// A failed operation, in ZFS's own words where it said any.
 pub fn zfs_failure(error: &dyn OperationError) -> Failure {

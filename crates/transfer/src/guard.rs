@@ -7,7 +7,7 @@
 use zfs::stream::Begin;
 use zfs::{Guid, Kind};
 
-use crate::text::Bytes;
+use schema::text::Bytes;
 
 /// A stream may be this much longer than four times its estimate: small datasets are
 /// underestimated by a lot, and nothing but a lie is ever off by more.

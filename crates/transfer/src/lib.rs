@@ -16,7 +16,6 @@ pub mod plan;
 mod remote;
 pub mod report;
 mod target;
-pub mod text;
 pub mod wire;
 
 pub use failure::zfs_failure;

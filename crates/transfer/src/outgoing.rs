@@ -9,8 +9,10 @@ use schema::byte_stream_capnp::byte_stream;
 use schema::dataset_capnp;
 use schema::source_capnp::source;
 use schema::{Code, Failure, batch, outcome, wire};
+use time::OffsetDateTime;
+use time::macros::format_description;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use zfs::process::{SendFlags, Zfs};
 use zfs::{Dataset, DatasetName, Snapshot, SnapshotName};
@@ -30,10 +32,20 @@ pub struct Tasks {
     pub tracker: TaskTracker,
 }
 
-/// A source for `dataset`; `may_snapshot` allows it to take a first snapshot. Its streams are among
-/// `tasks`.
-pub fn serve(zfs: Zfs, dataset: DatasetName, may_snapshot: bool, tasks: Tasks) -> source::Client {
-    capnp_rpc::new_client(Source { zfs, dataset, may_snapshot, tasks, sending: Rc::default() })
+/// A source for `dataset`, and a token that is cancelled when nobody holds it any more.
+///
+/// `may_snapshot` allows it to take a first snapshot. Its streams are among `tasks`.
+pub fn serve(
+    zfs: Zfs,
+    dataset: DatasetName,
+    may_snapshot: bool,
+    tasks: Tasks,
+) -> (source::Client, CancellationToken) {
+    let released = CancellationToken::new();
+    let _held = released.clone().drop_guard();
+    let sending = Rc::default();
+    let source = Source { zfs, dataset, may_snapshot, tasks, sending, _held };
+    (capnp_rpc::new_client(source), released)
 }
 
 struct Source {
@@ -42,6 +54,7 @@ struct Source {
     may_snapshot: bool,
     tasks: Tasks,
     sending: Rc<Cell<bool>>,
+    _held: DropGuard,
 }
 
 impl Source {
@@ -122,7 +135,7 @@ impl Source {
         if !self.dataset().await?.snapshots.is_empty() {
             return Err(refuse("it has one by now"));
         }
-        let label = crate::text::snapshot_label();
+        let label = snapshot_label();
         let name = label
             .parse()
             .and_then(|label| self.dataset.at(label))
@@ -301,4 +314,11 @@ impl source::Server for Source {
             Ok(())
         })
     }
+}
+
+/// The name of a snapshot taken now: `zatlas-2026-01-31T12:00:00Z`.
+fn snapshot_label() -> String {
+    let format = format_description!("zatlas-[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    let now = OffsetDateTime::now_utc();
+    now.format(&format).unwrap_or_else(|_| format!("zatlas-{}", now.unix_timestamp()))
 }

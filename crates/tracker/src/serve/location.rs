@@ -81,10 +81,10 @@ impl Location {
             tracing::warn!(%machine, %fingerprint, peer = self.peer.address, "refused: {taken}");
             failures::name_taken(machine, &taken)
         })?;
-        if let Some(ghost) = registered.replaced.and_then(|epoch| tracker.drop_line(epoch)) {
+        if let Some(ghost) = registered.replaced.and_then(|epoch| tracker.take_line(epoch)) {
             self.say_goodbye(&ghost);
         }
-        let line = Rc::new(Line::new(registered.epoch, machine.clone(), agent));
+        let line = Rc::new(Line::new(registered.epoch, machine.clone(), agent, self.peer.clone()));
         tracker.connected(line.clone());
         // From here on, whatever happens to the caller, the session's end ends the registration.
         let session = Session { tracker: tracker.clone(), line };
@@ -94,15 +94,17 @@ impl Location {
         Ok(session)
     }
 
-    /// Tells an agent that another connection of the same identity has taken its place.
-    fn say_goodbye(&self, ghost: &Line) {
+    /// Tells an agent that another connection of the same identity has taken its place, and hangs up.
+    fn say_goodbye(&self, ghost: &Rc<Line>) {
         let mut request = ghost.agent.replaced_request();
         request.get().set_by(&self.peer.address);
         // On its way before any answer that tells the ghost that its session is over.
         let heard = request.send().promise;
+        let peer = ghost.peer.clone();
         self.tracker.chores.begin(async move {
             // It may well be dead.
             let _ = tokio::time::timeout(GOODBYE, heard).await;
+            peer.hang_up();
         });
     }
 }

@@ -222,7 +222,7 @@ fn nearest<'a>(places: impl Iterator<Item = &'a Place>, wish: Wish<'_>) -> Resul
 
 fn offline(wish: Wish<'_>, replicas: &[&Replica]) -> Failure {
     let places = replicas.iter().map(|replica| {
-        format!("{} (last seen {})", replica.place, crate::text::utc(replica.last_seen))
+        format!("{} (last seen {})", replica.place, schema::text::utc(replica.last_seen))
     });
     Failure::new(
         Code::Offline,

@@ -14,13 +14,6 @@ pub fn utc(seconds: i64) -> String {
         .unwrap_or_else(|| seconds.to_string())
 }
 
-/// The name of a snapshot taken now: `zatlas-2026-01-31T12:00:00Z`.
-pub fn snapshot_label() -> String {
-    let format = format_description!("zatlas-[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    let now = OffsetDateTime::now_utc();
-    now.format(&format).unwrap_or_else(|_| format!("zatlas-{}", now.unix_timestamp()))
-}
-
 /// An error with its causes, on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
