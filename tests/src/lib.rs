@@ -6,6 +6,7 @@
 //! | [`Machine`] | a computer with pools; an agent may run on it, and the cli can be run there |
 //! | [`Process`] | a running program and its log; [`Ran`] one that has ended |
 //! | [`Contents`], [`Properties`] | what datasets hold, to be compared |
+//! | [`liar`], [`Stream`] | a machine whose every word can be chosen, and what it may send |
 //! | [`user`] | someone who speaks to the tracker without the cli |
 //! | [`until`] | waits for an event |
 //!
@@ -20,6 +21,7 @@
 
 mod contents;
 mod fleet;
+pub mod liar;
 mod machine;
 mod network;
 mod pools;
@@ -28,8 +30,9 @@ mod processes;
 mod programs;
 mod properties;
 mod site;
+mod stream;
+pub mod user;
 mod wait;
-
 
 pub use contents::{Contents, Tree};
 pub use fleet::Fleet;
@@ -38,6 +41,7 @@ pub use process::{Process, Ran};
 pub use processes::Stray;
 pub use programs::{is_real, program};
 pub use properties::Properties;
+pub use stream::Stream;
 pub use wait::{deadline, until};
 
 pub use rustix::process::Signal;
