@@ -5,7 +5,7 @@ use tests::Machine;
 use crate::{RECEIVER, changes, three_machines};
 
 fn bad_names() -> Vec<String> {
-    let names = ["a;b", "../x", "%recv", "", "\u{1b}[2J", "a//b", "a@b", "-rf/../x", "a\nb"];
+    let names = ["a;b", "../x", "%recv", "", "\u{1b}[2J", "-rf/..", "a\nb"];
     let long = "x".repeat(300);
     names.map(str::to_owned).into_iter().chain([long]).collect()
 }

@@ -2,11 +2,17 @@
 
 use tests::Tree;
 
-use crate::{RECEIVER, SENDER, changes, three_machines};
+use crate::{RECEIVER, SENDER, Three, changes, three_machines};
 
 #[test]
-fn what_is_not_known_is_not_found() {
-    let all = three_machines();
+fn what_is_unknown_ambiguous_or_offline_is_refused() {
+    let mut all = three_machines();
+    what_is_not_known_is_not_found(&all);
+    unrelated_data_of_the_same_name_is_ambiguous(&all);
+    what_is_offline_is_said_to_be(&mut all);
+}
+
+fn what_is_not_known_is_not_found(all: &Three) {
     let laptop = &all.laptop;
     laptop.cli(&["download", "none", "--to", "home"]).expect(3).says("'none'");
     laptop.cli(&["copy", "none", RECEIVER]).expect(3).says("'none'");
@@ -26,9 +32,7 @@ fn what_is_not_known_is_not_found() {
     }
 }
 
-#[test]
-fn unrelated_data_of_the_same_name_is_ambiguous() {
-    let all = three_machines();
+fn unrelated_data_of_the_same_name_is_ambiguous(all: &Three) {
     all.receiver.create("tank-02/data", Tree { seed: 2, bytes: 1 << 20 }, "one");
     all.fleet.wait_for_show(&[&format!("data: {SENDER} (online), {RECEIVER} (online)")]);
     for command in [
@@ -45,15 +49,15 @@ fn unrelated_data_of_the_same_name_is_ambiguous() {
     assert_eq!(all.laptop.contents("home/data@one"), sent, "the source that was named");
 }
 
-#[test]
-fn what_is_offline_is_said_to_be() {
-    let mut all = three_machines();
+fn what_is_offline_is_said_to_be(all: &mut Three) {
     all.receiver.agent().kill();
-    let ran = all.laptop.cli(&["copy", "data", RECEIVER]).expect(5);
+    all.fleet.wait_for_show(&[&format!("data: {SENDER} (online), {RECEIVER} (offline)")]);
+    let ran = all.laptop.cli(&["copy", "data", RECEIVER, "--from", SENDER]).expect(5);
     ran.says(r"datacenter-02\receiver").says("it was last seen on 2");
     all.sender.agent().kill();
-    all.fleet.wait_for_show(&[&format!("data: {SENDER} (offline)")]);
-    let ran = all.laptop.cli(&["download", "data", "--to", "home"]).expect(5);
+    all.fleet.wait_for_show(&[&format!("data: {SENDER} (offline), {RECEIVER} (offline)")]);
+    let new = ["download", "data", "--to", "home/new", "--from", SENDER];
+    let ran = all.laptop.cli(&new).expect(5);
     ran.says("it is only on what is offline").says(SENDER).says("last seen 2");
-    assert_eq!(changes(&all.laptop), [""; 0]);
+    assert!(!all.laptop.has("home/new"));
 }

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use tests::{Fleet, Tree};
+use tests::{Fleet, Tree, is_real};
 
-use crate::{RECEIVER, Three, assert_arrived, little, three_machines};
+use crate::{RECEIVER, Three, assert_arrived, encrypted, little, three_machines};
 
 /// Downloads a dataset to the laptop and copies it to the receiver.
 fn there_and_there(all: &Three, dataset: &str, snapshot: &str, also_new: &[&str]) {
@@ -41,22 +41,19 @@ fn there_and_there(all: &Three, dataset: &str, snapshot: &str, also_new: &[&str]
 }
 
 #[test]
-fn a_large_filesystem_arrives_whole() {
+fn filesystems_and_volumes_of_all_names_arrive_whole() {
     let all = three_machines(Fleet::start(), |sender| {
         sender.create("tank-01/dataset-01", Tree { seed: 64, bytes: 64 << 20 }, "one");
-    });
-    there_and_there(&all, "dataset-01", "one", &[]);
-}
-
-#[test]
-fn volumes_and_odd_names_arrive_too() {
-    let all = three_machines(Fleet::start(), |sender| {
         sender.create_volume("tank-01/volume", Tree { seed: 2, bytes: 8 << 20 }, "one");
         sender.create("tank-01/a/b", little(3), "one");
         sender.create("tank-01/2024-data", little(4), "one");
         sender.create("tank-01/.cache", little(5), "one");
         sender.create("tank-01/two words", little(6), "the first");
+        if is_real() {
+            encrypted::create(sender);
+        }
     });
+    there_and_there(&all, "dataset-01", "one", &[]);
     there_and_there(&all, "volume", "one", &[]);
     // The parent that is missing is made, in such a way that it hides nothing.
     there_and_there(&all, "a/b", "one", &["a"]);
@@ -67,4 +64,7 @@ fn volumes_and_odd_names_arrive_too() {
     there_and_there(&all, "2024-data", "one", &[]);
     there_and_there(&all, ".cache", "one", &[]);
     there_and_there(&all, "two words", "the first", &[]);
+    if is_real() {
+        encrypted::arrives_encrypted_and_its_key_does_not(&all);
+    }
 }

@@ -3,17 +3,24 @@
 use serde_json::Value;
 use tests::{Fleet, is_real};
 
-use crate::{RECEIVER, SENDER, assert_arrived, little, three_machines};
+use crate::{RECEIVER, SENDER, Three, assert_arrived, little, three_machines};
 
 #[test]
-fn the_newest_snapshot_is_taken_unless_another_is_named() {
+fn a_snapshot_is_chosen_or_taken() {
     let all = three_machines(Fleet::start(), |sender| {
         sender.create("tank-01/data", little(1), "old");
         sender.with_files("tank-01/data", |folder| {
             std::fs::write(folder.join("later"), "more").unwrap();
         });
         sender.zfs(&["snapshot", "tank-01/data@new"]);
+        sender.zfs(&["create", "tank-01/bare"]);
+        sender.with_files("tank-01/bare", |folder| little(2).write(folder));
     });
+    the_newest_is_taken_unless_another_is_named(&all);
+    a_dataset_without_any_gets_one(&all);
+}
+
+fn the_newest_is_taken_unless_another_is_named(all: &Three) {
     let (sender, laptop, receiver) = (&all.sender, &all.laptop, &all.receiver);
     laptop.cli(&["download", "data", "--to", "home"]).ok().says("snapshot new");
     assert_arrived(sender, "tank-01/data", laptop, "home/data", "new");
@@ -34,23 +41,18 @@ fn the_newest_snapshot_is_taken_unless_another_is_named() {
     laptop.cli(&none).expect(3).says("no replica has a snapshot 'none'; the newest are new, old");
 }
 
-#[test]
-fn a_dataset_without_any_snapshot_gets_one() {
-    let all = three_machines(Fleet::start(), |sender| {
-        sender.zfs(&["create", "tank-01/data"]);
-        sender.with_files("tank-01/data", |folder| little(1).write(folder));
-    });
-    let dry = all.laptop.cli(&["download", "data", "--to", "home", "--dry-run"]).ok();
+fn a_dataset_without_any_gets_one(all: &Three) {
+    let dry = all.laptop.cli(&["download", "bare", "--to", "home", "--dry-run"]).ok();
     dry.says("a new snapshot").says("dry run: nothing was done");
-    assert_eq!(all.sender.zfs(&["list", "-H", "-t", "snapshot"]), "");
+    assert_eq!(all.sender.zfs(&["list", "-H", "-t", "snapshot", "tank-01/bare"]), "");
 
-    let ran = all.laptop.cli(&["download", "data", "--to", "home", "--json"]).ok();
+    let ran = all.laptop.cli(&["download", "bare", "--to", "home", "--json"]).ok();
     let json: Value = serde_json::from_str(&ran.stdout).unwrap();
     let snapshot = json["snapshot"]["name"].as_str().unwrap();
     assert!(snapshot.starts_with("zatlas-2"), "{snapshot}");
-    let listed = all.sender.zfs(&["list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank-01"]);
-    assert_eq!(listed, format!("tank-01/data@{snapshot}"), "just one was taken");
-    assert_arrived(&all.sender, "tank-01/data", &all.laptop, "home/data", snapshot);
+    let listed = all.sender.zfs(&["list", "-H", "-t", "snapshot", "-o", "name", "tank-01/bare"]);
+    assert_eq!(listed, format!("tank-01/bare@{snapshot}"), "just one was taken");
+    assert_arrived(&all.sender, "tank-01/bare", &all.laptop, "home/bare", snapshot);
 }
 
 #[test]
