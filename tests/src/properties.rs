@@ -61,3 +61,37 @@ impl Properties {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn properties(printed: &str) -> Properties {
+        let mut properties = Properties::default();
+        properties.add(printed);
+        properties
+    }
+
+    const BEFORE: &str = "tank\tused\t1\t-\ntank\tcanmount\ton\tdefault\n";
+
+    #[test]
+    fn what_follows_from_what_is_new_is_no_change() {
+        let after =
+            properties("tank\tused\t9\t-\ntank\tcanmount\ton\tdefault\ntank/a\ttype\tx\t-\n");
+        after.assert_only_new(&properties(BEFORE), &["tank/a"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "tank has changed")]
+    fn a_changed_source_is_a_change() {
+        let after = properties("tank\tcanmount\ton\tlocal\n");
+        after.assert_only_new(&properties(BEFORE), &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "other datasets came or went")]
+    fn more_than_was_to_come_is_a_change() {
+        let after = properties(&format!("{BEFORE}tank/a\ttype\tx\t-\n"));
+        after.assert_only_new(&properties(BEFORE), &[]);
+    }
+}
