@@ -57,7 +57,16 @@ impl Properties {
         }
         assert_eq!(rest.names(), before.names(), "other datasets came or went");
         for (name, properties) in &rest.0 {
-            assert_eq!(properties, &before.0[name], "{name} has changed");
+            let changed: Vec<_> = properties
+                .iter()
+                .filter(|(key, value)| before.0[name].get(*key) != Some(value))
+                .collect();
+            let lost: Vec<_> =
+                before.0[name].keys().filter(|key| !properties.contains_key(*key)).collect();
+            assert!(
+                changed.is_empty() && lost.is_empty(),
+                "{name} has changed: {changed:?}; lost {lost:?}"
+            );
         }
     }
 }
