@@ -244,8 +244,11 @@ fn ctrl_c_ends_a_download_or_copy_and_leaves_nothing() {
     for arguments in [DOWNLOAD, COPY] {
         let scene = Scene::new();
         let cli = scene.begin(&arguments);
+        let started = Instant::now();
         cli.signal(Signal::INT);
         cli.finish().expect(130).says("it was cancelled");
+        let took = started.elapsed();
+        eprintln!("measured: {} ended {took:.1?} after Ctrl-C in mid-transfer", arguments[0]);
         // It waited for the receiver's process, and the sender's follows.
         let receiving: Vec<_> =
             scene.receiver.strays().into_iter().filter(|stray| !is_wrapper(stray)).collect();

@@ -192,7 +192,9 @@ impl Transfer {
         let (ended, sent) = tokio::select! {
             ended = &mut receiving => match ended {
                 // The sink is gone: the sender's answer, or the loss of the connection, tells why.
-                Ended::Aborted => (ended, timeout(LAST_WORDS, sending).await.ok()),
+                Ended::Aborted if !cancel.is_cancelled() => {
+                    (ended, timeout(LAST_WORDS, sending).await.ok())
+                }
                 _ => (ended, None),
             },
             sent = &mut sending => {
