@@ -5,7 +5,7 @@ use std::time::Duration;
 use schema::text::chain;
 use schema::user_capnp::{fleet, user};
 use schema::{Code, Failure, outcome};
-use sturdyref::{Auth, Connection, Identity, Security, SturdyRef};
+use sturdyref::{Auth, ConnectError, Connection, Identity, Security, SturdyRef};
 use tokio::time::timeout;
 
 /// How long the tracker may take to be reached and to restore the capability, and then to answer.
@@ -33,14 +33,20 @@ impl Tracker {
         } else {
             Security::Insecure
         };
-        let connection = sturdyref::connect(capability, &security, DEADLINE).await.map_err(|error| {
-            if error.is_unreachable() {
-                let remedy = "Is it running, and can this machine reach that address?";
-                failed(Code::Unreachable, chain(&error), remedy)
-            } else {
-                let remedy = "Ask for a new .cap file (tracker reissue NAME), if this one isn't the tracker's own any more.";
-                failed(Code::Refused, chain(&error), remedy)
-            }
+        let connected = sturdyref::connect(capability, &security, DEADLINE).await;
+        let connection = connected.map_err(|error| {
+            let (code, remedy) = match &error {
+                error if error.is_unreachable() => {
+                    (Code::Unreachable, "Is it running, and can this machine reach that address?")
+                }
+                // Somebody answered and would not have us.
+                ConnectError::WrongKey { .. } | ConnectError::NotRestored { .. } => (
+                    Code::Refused,
+                    "Ask for a new .cap file (tracker reissue NAME), if this one isn't the tracker's own any more.",
+                ),
+                _ => (Code::Failed, "Run the command again; is it the tracker that listens there?"),
+            };
+            failed(code, chain(&error), remedy)
         })?;
         let user: user::Client = connection.target();
         let mut request = user.open_request();
