@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use tests::{Contents, Fleet, Machine, Process, Ran, Signal, Stray, Tree, until};
+use tests::{Contents, Fleet, Machine, Process, Ran, Signal, Stray, Tree, is_real, until};
 
 /// Holds each `zfs send` back after 1 MiB, while the file `hold` exists, and makes the file
 /// `holding`. The process that is started stays the one that sends.
@@ -130,6 +130,16 @@ fn only(strays: Vec<Stray>, verb: &str) -> Stray {
     found.remove(0)
 }
 
+/// Waits until a real `zfs receive` has taken in all that came. Killed before, it may go on in the
+/// kernel for as long as more comes, to the end even.
+fn wait_until_hungry(receiving: &Stray) {
+    let waits_in = format!("/proc/{}/wchan", receiving.pid);
+    until("a receive that waits for more", || {
+        let place = fs::read_to_string(&waits_in).unwrap_or_default();
+        (!is_real() || place.contains("pipe_read")).then_some(())
+    });
+}
+
 fn says_signal(ran: Ran, operation: &str) {
     let first = ran.stderr.lines().find(|line| line.starts_with("cannot ")).unwrap_or_default();
     assert!(first.starts_with(operation) && first.contains("signal: 9"), "{ran:#?}");
@@ -153,7 +163,9 @@ fn killing_zfs_receive_is_told_to_the_user() {
     for arguments in [DOWNLOAD, COPY] {
         let scene = Scene::new();
         let cli = scene.begin(&arguments);
-        scene.receiving().signal(Signal::KILL);
+        let receiving = scene.receiving();
+        wait_until_hungry(&receiving);
+        receiving.signal(Signal::KILL);
         scene.release();
         says_signal(cli.finish().expect(1), "cannot receive into 'home/data'");
         scene.wait_for_silence();

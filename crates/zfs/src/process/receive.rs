@@ -100,10 +100,13 @@ impl ReceiveProcess {
         ended.map_err(|error| ReceiveError::new(&self.subject, error))
     }
 
-    /// Kills it and waits until it is gone, the pipe open all the while. What it has received
-    /// stays, to be continued or aborted. Tells how it ended: by itself, perhaps.
+    /// Kills it and waits until it is gone. What it has received stays, to be continued or
+    /// aborted. Tells how it ended: by itself, perhaps.
     pub async fn stop(mut self) -> Result<Ended, ReceiveError> {
         self.child.kill();
+        // Only now: before, it would be the end of the stream. Asleep in the kernel, waiting for
+        // more of it, a process can outlive its kill for as long as the pipe is open.
+        drop(self.stdin);
         self.child.wait().await.map_err(|error| ReceiveError::new(&self.subject, error))
     }
 }
