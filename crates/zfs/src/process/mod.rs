@@ -79,18 +79,15 @@ impl Zfs {
     }
 
     /// A command that lives until it is done with a stream or stopped.
-    ///
-    /// It has a process group of its own: Ctrl-C in a terminal is for us, who then stop it in
-    /// the right order, and a wrapper script is stopped with all that it started.
     fn long_lived(&self, program: &Path, arguments: &[&str]) -> Command {
         let command =
             if self.launcher { launcher::command(program) } else { Command::new(program) };
-        let mut command = prepare(command, arguments);
-        command.process_group(0);
-        command
+        prepare(command, arguments)
     }
 }
 
+/// Gives the command a process group of its own: Ctrl-C in a terminal is for us, who then stop it
+/// in the right order, and a wrapper script is stopped with all that it started.
 fn prepare(mut command: Command, arguments: &[&str]) -> Command {
     command
         .args(arguments)
@@ -98,6 +95,7 @@ fn prepare(mut command: Command, arguments: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true);
     command
 }
