@@ -48,7 +48,10 @@ fn start(args: Args) -> Result<()> {
         tracing::warn!(%error, "cannot raise the number of open files");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, run(args))
+    let result = LocalSet::new().block_on(&runtime, run(args));
+    // A name that is being looked up on the blocking pool isn't waited for.
+    runtime.shutdown_background();
+    result
 }
 
 async fn run(args: Args) -> Result<()> {

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 fn act(args: Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = tokio::task::LocalSet::new();
-    match args.action {
+    let result = match args.action {
         Some(Action::Forget { machine, state }) => {
             tasks.block_on(&runtime, admin::forget(&machine, &state.folder()?))
         }
@@ -39,5 +39,9 @@ fn act(args: Args) -> anyhow::Result<()> {
             tasks.block_on(&runtime, admin::reissue(&name, &state.folder()?))
         }
         None => tasks.block_on(&runtime, run::run(run::Settings::check(args.run)?)),
-    }
+    };
+    // A name that is being looked up on the blocking pool isn't waited for.
+    drop(tasks);
+    runtime.shutdown_background();
+    result
 }
