@@ -10,9 +10,12 @@ use crate::args;
 
 /// Parses an argument.
 pub(crate) fn parse<T: FromStr<Err: Display>>(what: &str, text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|error| {
-        Failure::new(Code::Usage, format!("use the {what}"), "", error, "See: cli --help")
-    })
+    text.parse().map_err(|error| unusable(what, error))
+}
+
+/// The usage error of an argument.
+pub(crate) fn unusable(what: &str, reason: impl Display) -> Failure {
+    Failure::new(Code::Usage, format!("use the {what}"), "", reason, "See: cli --help")
 }
 
 /// What is to be transferred.

@@ -14,13 +14,17 @@ use transfer::broker::Collector;
 use zfs::Escaped;
 
 use crate::args::Show;
-use crate::names::parse;
+use crate::names::{parse, unusable};
 use crate::tracker::Tracker;
 
 /// Lists what the tracker knows.
 pub(crate) async fn show(capability: &SturdyRef, args: Show) -> anyhow::Result<()> {
     let location: Option<Location> =
         args.location.as_deref().map(|text| parse("argument of --location", text)).transpose()?;
+    // To the tracker, no text means no pattern.
+    if args.pattern.as_deref() == Some("") {
+        return Err(unusable("pattern", "it is empty").into());
+    }
     let tracker = Tracker::connect(capability).await?;
     let replicas = list(&tracker, args.pattern.as_deref(), location.as_ref()).await?;
     if replicas.is_empty() && (args.pattern.is_some() || location.is_some()) {
