@@ -1,5 +1,6 @@
 //! `cli download`: this machine is the receiver, and so it plans and owns the transfer.
 
+use program::say;
 use schema::{Code, Failure, outcome};
 use sturdyref::{SturdyRef, Worker};
 use tokio::sync::watch;
@@ -75,7 +76,7 @@ async fn target(
             );
         }
         (None, [only]) => {
-            eprintln!("into {}, the only pool of this machine", only.name);
+            say(format_args!("into {}, the only pool of this machine", only.name));
             &only.name
         }
         (None, []) => {

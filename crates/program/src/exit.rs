@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use schema::Failure;
 use zfs::Escaped;
 
+use crate::say;
+
 /// Prints what went wrong, if anything did, and gives the status to exit with.
 ///
 /// A [`Failure`] anywhere in the error's chain decides the status; any other error is status 1.
@@ -12,12 +14,13 @@ pub fn report(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     match error.chain().find_map(|cause| cause.downcast_ref::<Failure>()) {
         Some(failure) => {
-            eprintln!("{failure}");
+            say(failure);
             ExitCode::from(failure.exit_status())
         }
         None => {
             for (depth, line) in format!("{error:#}").lines().enumerate() {
-                eprintln!("{}{}", if depth == 0 { "" } else { "  " }, Escaped(line));
+                let indent = if depth == 0 { "" } else { "  " };
+                say(format_args!("{indent}{}", Escaped(line)));
             }
             ExitCode::FAILURE
         }
