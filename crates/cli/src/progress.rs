@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use program::say;
 use schema::text::Bytes;
 use transfer::report::Progress;
 
@@ -13,10 +14,13 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 const WITH_TOTAL: &str = "{percent:>3}% [{wide_bar}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta}";
 const WITHOUT_TOTAL: &str = "{binary_bytes}, {binary_bytes_per_sec}";
 
+/// The time without a byte from which on the line says so.
+const STALL: Duration = Duration::from_secs(10);
+
 /// Shows progress.
 pub(crate) enum Display {
     Bar(ProgressBar),
-    Lines { started: Instant, printed: Instant },
+    Lines(Lines),
     Nothing,
 }
 
@@ -29,7 +33,7 @@ impl Display {
             // Shown from the first byte on.
             Self::Bar(ProgressBar::hidden().with_style(style(WITHOUT_TOTAL)))
         } else {
-            Self::Lines { started: Instant::now(), printed: Instant::now() }
+            Self::Lines(Lines::new(Instant::now()))
         }
     }
 
@@ -49,10 +53,9 @@ impl Display {
                 let limit = progress.total.map_or(u64::MAX, |total| total - total / 100);
                 bar.set_position(progress.bytes.min(limit));
             }
-            Self::Lines { started, printed } => {
-                if printed.elapsed() >= LINE_EVERY {
-                    eprintln!("{}", line(progress, started.elapsed()));
-                    *printed = Instant::now();
+            Self::Lines(lines) => {
+                if let Some(line) = lines.next(progress, Instant::now()) {
+                    say(line);
                 }
             }
             Self::Nothing => {}
@@ -62,8 +65,8 @@ impl Display {
     /// Prints a line without disturbing the bar.
     pub(crate) fn say(&self, line: &str) {
         match self {
-            Self::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
-            Self::Lines { .. } | Self::Nothing => eprintln!("{line}"),
+            Self::Bar(bar) => bar.suspend(|| say(line)),
+            Self::Lines(_) | Self::Nothing => say(line),
         }
     }
 
@@ -76,8 +79,33 @@ impl Display {
                 bar.finish();
             }
             (Self::Bar(bar), None) => bar.abandon(),
-            (Self::Lines { .. } | Self::Nothing, _) => {}
+            (Self::Lines(_) | Self::Nothing, _) => {}
         }
+    }
+}
+
+/// When which line is due.
+pub(crate) struct Lines {
+    started: Instant,
+    printed: Instant,
+    /// What had been received when, the last time that there was more than before.
+    moved: (u64, Instant),
+}
+
+impl Lines {
+    fn new(now: Instant) -> Self {
+        Self { started: now, printed: now, moved: (0, now) }
+    }
+
+    fn next(&mut self, progress: Progress, now: Instant) -> Option<String> {
+        if progress.bytes != self.moved.0 {
+            self.moved = (progress.bytes, now);
+        }
+        if now - self.printed < LINE_EVERY {
+            return None;
+        }
+        self.printed = now;
+        Some(line(progress, now - self.started, now - self.moved.1))
     }
 }
 
@@ -94,16 +122,17 @@ fn style(template: &str) -> ProgressStyle {
     clippy::cast_sign_loss,
     reason = "a rate and a time left for people"
 )]
-fn line(Progress { bytes, total }: Progress, elapsed: Duration) -> String {
+fn line(Progress { bytes, total }: Progress, elapsed: Duration, still: Duration) -> String {
     let rate = bytes as f64 / elapsed.as_secs_f64().max(0.001);
     let rate_text = Bytes(rate as u64);
-    match total {
-        Some(total) if bytes <= total && bytes > 0 => {
-            let left = (total - bytes) as f64 / rate;
-            format!("{} of {}, {rate_text}/s, {left:.0} s left", Bytes(bytes), Bytes(total))
-        }
-        _ => format!("{}, {rate_text}/s", Bytes(bytes)),
-    }
+    let total = total.filter(|total| bytes <= *total && bytes > 0);
+    let of = total.map_or(String::new(), |total| format!(" of {}", Bytes(total)));
+    let outlook = match total {
+        _ if still > STALL => format!(", no data for {} s", still.as_secs()),
+        Some(total) => format!(", {:.0} s left", (total - bytes) as f64 / rate),
+        None => String::new(),
+    };
+    format!("{}{of}, {rate_text}/s{outlook}", Bytes(bytes))
 }
 
 #[cfg(test)]
@@ -120,7 +149,29 @@ mod tests {
             (progress(50, Some(1)), "50.0 MiB, 5.0 MiB/s"),
             (progress(0, Some(1)), "0 B, 0 B/s"),
         ] {
-            assert_eq!(line(progress, ten), text);
+            assert_eq!(line(progress, ten, Duration::ZERO), text);
         }
+    }
+
+    #[test]
+    fn a_line_comes_every_ten_seconds_and_tells_of_a_stall() {
+        let start = Instant::now();
+        let mut lines = Lines::new(start);
+        let received = [(8, 4), (10, 5), (13, 5), (22, 5), (25, 5), (33, 9)];
+        let printed: Vec<String> = received
+            .into_iter()
+            .filter_map(|(second, mib)| {
+                let progress = Progress { bytes: mib << 20, total: Some(90 << 20) };
+                lines.next(progress, start + Duration::from_secs(second))
+            })
+            .collect();
+        assert_eq!(
+            printed,
+            [
+                "5.0 MiB of 90.0 MiB, 512.0 KiB/s, 170 s left",
+                "5.0 MiB of 90.0 MiB, 232.7 KiB/s, no data for 12 s",
+                "9.0 MiB of 90.0 MiB, 279.3 KiB/s, 297 s left",
+            ]
+        );
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use program::say;
 use schema::{Code, Failure};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use transfer::report::{Status, Summary};
 
 use crate::args::Wish;
@@ -13,6 +14,9 @@ use crate::progress::Display;
 
 /// The time between two looks at the transfer.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The time between two looks where nothing is told: a stall has to be shown, too.
+const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 
 /// Shows the transfer until it has ended, then its result.
 pub(crate) async fn to_the_end(
@@ -41,7 +45,7 @@ pub(crate) async fn to_the_end(
         told = now;
         // Progress is told with each message: looking at every one would cost more than moving it.
         sleep(LOOK_EVERY).await;
-        if status.changed().await.is_err() {
+        if let Ok(Err(_)) = timeout(LOOK_ANYWAY, status.changed()).await {
             break Err(lost());
         }
     };
@@ -51,7 +55,7 @@ pub(crate) async fn to_the_end(
         to_stdout(&summary_json(&summary)?)?;
     }
     for line in summary_lines(&summary, destination) {
-        eprintln!("{line}");
+        say(line);
     }
     Ok(())
 }
