@@ -9,6 +9,7 @@ use schema::dataset_capnp::replica_sink;
 use schema::transfer_capnp::{copy_request, started, transfer};
 use schema::user_capnp::{fleet, query};
 use schema::{Failure, outcome, wire};
+use tokio::sync::oneshot;
 use zfs::DatasetPath;
 
 use super::answer::{NoAnswer, answer};
@@ -120,12 +121,16 @@ impl Fleet {
         const OPERATION: &str = "copy to";
         let broker = self.broker("copy", request.get_dataset()?.to_str()?)?;
         let place = wire::read_place(request.get_destination()?)?;
-        let line = self.tracker.line_to(OPERATION, &place)?;
+        let (tracker, line) = (self.tracker.clone(), self.tracker.line_to(OPERATION, &place)?);
         let mut start = line.agent.start_request();
         start.get().set_request(request)?;
         start.get().set_broker(broker);
-        let started = line.ask(OPERATION, &place, start.send().promise).await?;
-        Ok(Held::new(&self.tracker, &line, outcome::read(started.get()?.get_outcome()?)??)?)
+        let started = start.send().promise;
+        self.finish(async move {
+            let started = line.ask(OPERATION, &place, started).await?;
+            Ok(Held::new(&tracker, &line, outcome::read(started.get()?.get_outcome()?)??)?)
+        })
+        .await
     }
 
     async fn find_transfer(
@@ -136,13 +141,32 @@ impl Fleet {
         self.tracker.check(&self.grant)?;
         let place = wire::read_place(params.get_destination()?)?;
         let id = params.get_id()?.to_str()?;
-        let line = self.tracker.line_to(OPERATION, &place)?;
+        let (tracker, line) = (self.tracker.clone(), self.tracker.line_to(OPERATION, &place)?);
         if let Some(held) = Held::find(&self.tracker, &MachineId::of(&place), id) {
             return Ok(held);
         }
         let mut attach = line.agent.attach_request();
         attach.get().set_id(id);
-        let started = line.ask(OPERATION, &place, attach.send().promise).await?;
-        Ok(Held::new(&self.tracker, &line, outcome::read(started.get()?.get_outcome()?)??)?)
+        let started = attach.send().promise;
+        self.finish(async move {
+            let started = line.ask(OPERATION, &place, started).await?;
+            Ok(Held::new(&tracker, &line, outcome::read(started.get()?.get_outcome()?)??)?)
+        })
+        .await
+    }
+
+    /// Waits for a hold on a transfer, which is taken even if the caller goes meanwhile and this
+    /// future with it: the hold is then let go, which cancels the transfer. An answer that nobody
+    /// took would leave it running for nobody.
+    async fn finish(
+        &self,
+        taking: impl Future<Output = Result<Rc<Held>, NoAnswer>> + 'static,
+    ) -> Result<Rc<Held>, NoAnswer> {
+        let (give, take) = oneshot::channel();
+        self.tracker.chores.begin(async move {
+            // Where there is no taker the hold is dropped.
+            let _ = give.send(taking.await);
+        });
+        take.await.map_err(|_| Error::disconnected("the tracker is about to end".to_owned()))?
     }
 }

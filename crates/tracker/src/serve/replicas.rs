@@ -14,7 +14,9 @@ pub(crate) async fn send(sink: &replica_sink::Client, replicas: &[Replica]) -> R
         let parts = batch::parts(&replica.snapshots, &replica.bookmarks);
         parts.into_iter().map(move |part| (replica, part))
     });
-    for message in batch::messages(parts, |(_, part)| part.size()) {
+    for message in
+        batch::messages(parts, |(replica, part)| batch::entry_size(&replica.properties, part))
+    {
         let mut request = sink.write_request();
         let mut list = request.get().init_replicas(wire::length(&message));
         for (index, (replica, part)) in (0..).zip(message) {

@@ -1,6 +1,7 @@
 //! A machine's agent, as far as the tracker can tell.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use capnp::Error;
 use schema::agent_capnp::agent;
@@ -10,7 +11,7 @@ use schema::source_capnp::source;
 use schema::transfer_capnp::transfer;
 use schema::{Failure, batch, outcome, wire};
 use sturdyref::{Connection, Identity, ObjectId, SturdyRef};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use zfs::{Guid, Kind, Properties, Snapshot};
 
 use crate::process::{Home, dial, identity};
@@ -32,6 +33,7 @@ pub(crate) const CHUNK: usize = 100_000;
 
 struct FakeAgent {
     asked: mpsc::UnboundedSender<Asked>,
+    answering: Arc<Mutex<()>>,
 }
 
 /// A registered machine.
@@ -41,6 +43,8 @@ pub(crate) struct Registered {
     pub(crate) location: String,
     /// What the tracker asks for.
     pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
+    /// Who locks it keeps the agent from answering to `start` and `attach`.
+    pub(crate) answering: Arc<Mutex<()>>,
 }
 
 /// Registers a machine, under a key of its own.
@@ -73,6 +77,8 @@ pub(crate) async fn register_on(
     protocol: u16,
 ) -> Result<Registered, Failure> {
     let (sender, asked) = mpsc::unbounded_channel();
+    let answering = Arc::default();
+    let agent = FakeAgent { asked: sender, answering: Arc::clone(&answering) };
     let mut request = connection.target::<location::Client>().register_request();
     let mut hello = request.get().init_hello();
     hello.set_protocol(protocol);
@@ -84,7 +90,7 @@ pub(crate) async fn register_on(
     for (index, pool) in (0..).zip(pools) {
         names.set(index, pool);
     }
-    registration.set_agent(capnp_rpc::new_client(FakeAgent { asked: sender }));
+    registration.set_agent(capnp_rpc::new_client(agent));
     let answer = request.send().promise.await.unwrap();
     let registered = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap()?;
     Ok(Registered {
@@ -92,6 +98,7 @@ pub(crate) async fn register_on(
         session: registered.get_session().unwrap(),
         location: registered.get_location().unwrap().to_string().unwrap(),
         asked,
+        answering,
     })
 }
 
@@ -196,6 +203,7 @@ impl agent::Server for FakeAgent {
         let replicas = crate::user::replicas(&params.get_broker()?).await.unwrap();
         let dataset = params.get_request()?.get_dataset()?.to_string()?;
         let _ = self.asked.send(Asked::Start { dataset, replicas: replicas.len() });
+        drop(self.answering.lock().await);
         outcome::write(results.get().init_outcome(), Ok(()), |mut started, ()| {
             started.set_id("t1");
             started.set_transfer(capnp_rpc::new_client(FakeTransfer(self.asked.clone())));
@@ -210,6 +218,7 @@ impl agent::Server for FakeAgent {
     ) -> Result<(), Error> {
         let id = params.get()?.get_id()?.to_string()?;
         let _ = self.asked.send(Asked::Attach { id: id.clone() });
+        drop(self.answering.lock().await);
         outcome::write(results.get().init_outcome(), Ok(()), |mut started, ()| {
             started.set_id(&id);
             started.set_transfer(capnp_rpc::new_client(FakeTransfer(self.asked.clone())));

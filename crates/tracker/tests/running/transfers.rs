@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use capnp::Error;
+use capnp::capability::Request;
 use schema::transfer_capnp::{event, observer, started, transfer};
 use schema::user_capnp::fleet;
 use schema::{Failure, outcome};
@@ -28,7 +29,11 @@ fn transfer_in(started: started::Reader<'_>) -> transfer::Client {
     started.get_transfer().unwrap()
 }
 
-async fn copy(fleet: &fleet::Client, name: &str, pool: &str) -> Result<transfer::Client, Failure> {
+fn copy_request(
+    fleet: &fleet::Client,
+    name: &str,
+    pool: &str,
+) -> Request<fleet::copy_params::Owned, fleet::copy_results::Owned> {
     let mut request = fleet.copy_request();
     let mut copy = request.get().init_request();
     copy.set_dataset(name);
@@ -36,7 +41,11 @@ async fn copy(fleet: &fleet::Client, name: &str, pool: &str) -> Result<transfer:
     place.set_location("dc");
     place.set_machine("m");
     place.set_pool(pool);
-    let answer = request.send().promise.await.unwrap();
+    request
+}
+
+async fn copy(fleet: &fleet::Client, name: &str, pool: &str) -> Result<transfer::Client, Failure> {
+    let answer = copy_request(fleet, name, pool).send().promise.await.unwrap();
     outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().map(transfer_in)
 }
 
@@ -104,6 +113,21 @@ fn it_is_cancelled_when_the_last_who_watches_goes() {
         assert!(machine.asked.try_recv().is_err(), "cancelled, or attached anew");
         drop((shared, again));
         other.connection.close().await;
+        assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
+    });
+}
+
+#[test]
+fn it_is_cancelled_when_who_asked_for_it_goes_before_it_has_begun() {
+    run(async {
+        let (_home, _tracker, mut machine, user) = home(&identity()).await;
+        let unanswered = machine.answering.clone().lock_owned().await;
+        let copy = copy_request(&user.fleet, "a", "tank").send().promise;
+        assert!(matches!(machine.asked.recv().await, Some(Asked::Start { .. })));
+        drop(copy);
+        // Calls are taken in order: the tracker knows by now that nobody waits.
+        user.show("").await;
+        drop(unanswered);
         assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
     });
 }
