@@ -108,7 +108,10 @@ async fn send_changed(sink: &update_sink::Client, changed: &[Rc<Dataset>]) -> ca
         let parts = batch::parts(&dataset.snapshots, &dataset.bookmarks);
         Some(parts.into_iter().map(move |part| (path, dataset, part)))
     });
-    for entries in batch::messages(parts.flatten(), |(_, _, part): &(_, _, Part<'_>)| part.size()) {
+    let size = |(_, dataset, part): &(_, &Rc<Dataset>, Part<'_>)| {
+        batch::entry_size(&dataset.properties, part)
+    };
+    for entries in batch::messages(parts.flatten(), size) {
         let mut request = sink.write_request();
         let mut list = request.get().init_datasets(length(&entries));
         for (index, (path, dataset, part)) in (0..).zip(entries) {

@@ -2,7 +2,7 @@
 //!
 //! No list crosses the network whole: it goes through a sink, in messages of at most 1 MiB.
 
-use zfs::Snapshot;
+use zfs::{Properties, Snapshot};
 
 /// Entries are gathered until their estimated size passes this many bytes.
 const MESSAGE_BYTES: usize = 256 << 10;
@@ -26,6 +26,13 @@ impl Part<'_> {
         let entries = self.snapshots.iter().chain(self.bookmarks);
         512 + entries.map(|entry| 48 + entry.label.as_str().len()).sum::<usize>()
     }
+}
+
+/// About how many bytes a dataset's entry takes in a message.
+pub fn entry_size(properties: &Properties, part: &Part<'_>) -> usize {
+    let texts = [&properties.origin, &properties.resume_token]
+        .map(|text| text.as_ref().map_or(0, String::len));
+    part.size() + texts.iter().sum::<usize>()
 }
 
 /// Cuts a dataset's snapshots and bookmarks into parts; at least one, which may be empty.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use capnp::{Error, Result, struct_list};
+use zfs::names::MAX_NAME_LEN;
 use zfs::{DatasetPath, Guid, Kind, Properties, Snapshot};
 
 use crate::batch::Part;
@@ -25,6 +26,20 @@ pub fn parse_optional<T: FromStr<Err: fmt::Display>>(
     text: capnp::text::Reader<'_>,
 ) -> Result<Option<T>> {
     if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// A token of OpenZFS has some hundred bytes, and more with a long name.
+const LONGEST_TOKEN: usize = 16 << 10;
+
+/// Takes a text of at most so many bytes; empty stands for none.
+fn parse_bounded(text: capnp::text::Reader<'_>, most: usize) -> Result<Option<String>> {
+    if text.len() > most {
+        return Err(Error::failed(format!(
+            "a text of {} bytes, where {most} are allowed",
+            text.len()
+        )));
+    }
+    parse_optional(text)
 }
 
 /// Reads a place.
@@ -109,9 +124,9 @@ pub fn read_properties(reader: dataset::Reader<'_>) -> Result<Properties> {
         referenced: reader.get_referenced(),
         written: reader.get_written(),
         encrypted: reader.get_encrypted(),
-        origin: parse_optional(reader.get_origin()?)?,
+        origin: parse_bounded(reader.get_origin()?, MAX_NAME_LEN)?,
         inconsistent: false,
-        resume_token: parse_optional(reader.get_resume_token()?)?,
+        resume_token: parse_bounded(reader.get_resume_token()?, LONGEST_TOKEN)?,
     })
 }
 

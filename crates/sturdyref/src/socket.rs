@@ -13,6 +13,11 @@ use crate::address::Address;
 
 /// How long a TCP connection is silent before the kernel asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// A peer that doesn't answer these is gone: a machine without power says no goodbye.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
+/// The same where there is something to send.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// An open stream socket.
 #[derive(Debug)]
@@ -36,7 +41,13 @@ impl Socket {
     /// Takes over a connected TCP stream: small messages leave at once, and a dead peer is noticed.
     pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(PROBE_EVERY)
+            .with_retries(PROBES);
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
         Ok(Self::Tcp(stream))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schema::source_capnp::source;
 use schema::{Code, Failure, Place};
-use sturdyref::{Connection, Identity, Security, SturdyRef};
+use sturdyref::{Address, Auth, Connection, Identity, Security, SturdyRef};
 
 use crate::broker::Broker;
 use crate::report::Route;
@@ -12,6 +12,8 @@ use schema::text::chain;
 
 /// How long a connection may take before the next path is tried.
 const DIAL_DEADLINE: Duration = Duration::from_secs(3);
+/// A sender with more addresses than this only wastes the receiver's time.
+const MOST_PATHS: usize = 8;
 
 /// An open data connection to a source. Closes when dropped.
 pub(crate) struct Line {
@@ -37,8 +39,9 @@ pub(crate) async fn reach(
         Security::Insecure => None,
     };
     let mut tried = Vec::new();
-    for target in broker.reach(place, receiver, may_snapshot).await? {
-        match sturdyref::connect(&target, &security, DIAL_DEADLINE).await {
+    let offered = broker.reach(place, receiver, may_snapshot).await?;
+    for target in offered.iter().filter(|target| may_dial(target, tls)).take(MOST_PATHS) {
+        match sturdyref::connect(target, &security, DIAL_DEADLINE).await {
             Ok(connection) => return Ok(line(connection, Route::Direct)),
             // Whoever answered with another key, or refused the ticket, is no network's fault.
             Err(error) if !error.is_unreachable() => return Err(not_reached(place, &error)),
@@ -56,6 +59,17 @@ pub(crate) async fn reach(
         Ok(connection) => Ok(line(connection, Route::Relayed)),
         Err(error) => Err(not_reached(place, &error)),
     }
+}
+
+/// The sender says what to dial, and is trusted no further: not with a socket of this machine, nor
+/// with data in the clear where the fleet speaks TLS.
+fn may_dial(target: &SturdyRef, tls: bool) -> bool {
+    let allowed =
+        matches!(target.address, Address::Tcp { .. }) && matches!(target.auth, Auth::Tls(_)) == tls;
+    if !allowed {
+        tracing::warn!(address = %target.address, "an address is offered that is not to be dialled");
+    }
+    allowed
 }
 
 fn line(connection: Connection, route: Route) -> Line {

@@ -5,7 +5,7 @@
 //! raw can panic a receiver that holds a raw partial.
 
 use zfs::stream::Begin;
-use zfs::{Guid, Kind};
+use zfs::{Escaped, Guid, Kind, SnapshotLabel};
 
 use schema::text::Bytes;
 
@@ -14,16 +14,18 @@ use schema::text::Bytes;
 const SLACK: u64 = 1 << 30;
 
 /// What the stream must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The snapshot that it makes.
     pub guid: Guid,
+    /// The snapshot's name, without the dataset.
+    pub label: SnapshotLabel,
     /// Filesystem or volume.
     pub kind: Kind,
     /// Encrypted, as on disk.
     pub raw: bool,
-    /// Its size in bytes, by the sender's own estimate.
-    pub estimate: Option<u64>,
+    /// Its size in bytes, by the sender's own word.
+    pub announced: u64,
 }
 
 impl Expected {
@@ -39,6 +41,21 @@ impl Expected {
     fn check_begin(&self, begin: &Begin) -> Result<(), String> {
         if let Some(base) = begin.from_guid {
             return Err(format!("it is an increment, from the snapshot with the GUID {base}"));
+        }
+        if begin.features.redacted() {
+            return Err("it is redacted: it lacks data on purpose".into());
+        }
+        if begin.features.resuming() {
+            return Err("it goes on with another, and is not whole".into());
+        }
+        // `zfs receive` names the snapshot as the stream does.
+        let label = begin.to_name.split_once('@').map(|(_, label)| label);
+        if label != Some(self.label.as_str()) {
+            return Err(format!(
+                "it is of '{}', not of '@{}'",
+                Escaped(&begin.to_name),
+                self.label
+            ));
         }
         if begin.to_guid != self.guid {
             return Err(format!(
@@ -58,16 +75,14 @@ impl Expected {
 
     /// Judges the number of bytes received so far.
     pub fn check_size(&self, bytes: u64) -> Result<(), String> {
-        match self.estimate {
-            Some(estimate) if bytes > estimate.saturating_mul(4).saturating_add(SLACK) => {
-                Err(format!(
-                    "{} of it came, where the source announced {}",
-                    Bytes(bytes),
-                    Bytes(estimate)
-                ))
-            }
-            _ => Ok(()),
+        if bytes <= self.announced.saturating_mul(4).saturating_add(SLACK) {
+            return Ok(());
         }
+        Err(format!(
+            "{} of it came, where the source announced {}",
+            Bytes(bytes),
+            Bytes(self.announced)
+        ))
     }
 }
 
@@ -75,8 +90,10 @@ impl Expected {
 mod tests {
     use super::*;
 
-    const EXPECTED: Expected =
-        Expected { guid: Guid(7), kind: Kind::Filesystem, raw: false, estimate: Some(1000) };
+    fn expected() -> Expected {
+        let label = "s".parse().unwrap();
+        Expected { guid: Guid(7), label, kind: Kind::Filesystem, raw: false, announced: 1000 }
+    }
 
     /// A DRR_BEGIN record, little-endian, as `dmu_replay_record` lays it out.
     fn record(header: u64, features: u64, kind: u32, to_guid: u64, from_guid: u64) -> Vec<u8> {
@@ -93,6 +110,16 @@ mod tests {
     }
 
     const RAW: u64 = 1 << 24;
+    const REDACTED: u64 = 1 << 21;
+    const RESUMING: u64 = 1 << 20;
+
+    /// The planned stream, but for the name.
+    fn named(name: &str) -> Vec<u8> {
+        let mut record = record(1, 0, 2, 7, 0);
+        record[56..].fill(0);
+        record[56..56 + name.len()].copy_from_slice(name.as_bytes());
+        record
+    }
 
     #[test]
     fn only_the_planned_stream_passes() {
@@ -103,10 +130,14 @@ mod tests {
             (record(1, 0, 2, 7, 3), Err("increment, from the snapshot with the GUID 3")),
             (record(1, 0, 3, 7, 0), Err("volume, not of a filesystem")),
             (record(1, RAW, 2, 7, 0), Err("it is raw")),
+            (record(1, REDACTED, 2, 7, 0), Err("redacted")),
+            (record(1, RESUMING, 2, 7, 0), Err("not whole")),
+            (named("tank/a@evil"), Err("of 'tank/a@evil', not of '@s'")),
+            (named("tank/a@s@s"), Err("not of '@s'")),
             (vec![b'x'; Begin::LEN], Err("")),
             (record(1, 0, 2, 7, 0)[..300].to_vec(), Err("cut")),
         ] {
-            match (EXPECTED.check_head(&record), verdict) {
+            match (expected().check_head(&record), verdict) {
                 (Ok(()), Ok(())) => {}
                 (Err(error), Err(words)) => assert!(error.contains(words), "{error}"),
                 (got, expected) => panic!("{got:?} where {expected:?} was expected"),
@@ -116,15 +147,16 @@ mod tests {
 
     #[test]
     fn an_encrypted_dataset_must_come_raw() {
-        let expected = Expected { raw: true, ..EXPECTED };
+        let expected = Expected { raw: true, ..expected() };
         assert_eq!(expected.check_head(&record(1, RAW, 2, 7, 0)), Ok(()));
         assert!(expected.check_head(&record(1, 0, 2, 7, 0)).unwrap_err().contains("not raw"));
     }
 
     #[test]
     fn a_stream_without_end_is_stopped() {
-        assert_eq!(EXPECTED.check_size(4000 + SLACK), Ok(()));
-        assert!(EXPECTED.check_size(4001 + SLACK).is_err());
-        assert_eq!(Expected { estimate: None, ..EXPECTED }.check_size(u64::MAX), Ok(()));
+        assert_eq!(expected().check_size(4000 + SLACK), Ok(()));
+        assert!(expected().check_size(4001 + SLACK).is_err());
+        let all = Expected { announced: u64::MAX, ..expected() };
+        assert_eq!(all.check_size(u64::MAX), Ok(()));
     }
 }

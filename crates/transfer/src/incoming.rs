@@ -6,12 +6,15 @@
 //! end of its input; whatever else stops the stream kills the process first.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use schema::byte_stream_capnp::byte_stream;
 use schema::{Code, Failure};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zfs::DatasetName;
 use zfs::process::{ReceiveError, ReceiveProcess};
@@ -19,6 +22,9 @@ use zfs::stream::Begin;
 
 use crate::failure::zfs_failure;
 use crate::guard::Expected;
+
+/// How long a cancelled receive that has the whole stream may take to store it.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
 
 enum Feed {
     Bytes(Vec<u8>),
@@ -60,8 +66,8 @@ impl byte_stream::Server for Sink {
 /// How an incoming stream ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// `zfs receive` took all of it and exited with 0.
-    Complete,
+    /// `zfs receive` took all of it and exited with 0; what it warned of, if anything.
+    Complete(String),
     /// The sender went away without an `end()`, or the transfer was cancelled.
     Aborted,
     /// The stream was refused, or `zfs receive` failed.
@@ -167,18 +173,18 @@ async fn stop(process: ReceiveProcess) -> Ended {
 }
 
 async fn finish(process: ReceiveProcess, cancel: &CancellationToken) -> Ended {
-    tokio::select! {
-        finished = process.finish() => match finished {
-            Ok(warnings) => {
-                if !warnings.is_empty() {
-                    tracing::warn!(%warnings, "zfs receive");
-                }
-                Ended::Complete
-            }
-            Err(error) => Ended::Failed(zfs_failure(&error)),
+    let mut finishing = pin!(process.finish());
+    let finished = tokio::select! {
+        finished = &mut finishing => finished,
+        // It has the whole stream and only needs to store it. Dropped, it is killed.
+        () = cancel.cancelled() => match timeout(LAST_COMMIT, finishing).await {
+            Ok(finished) => finished,
+            Err(_) => return Ended::Aborted,
         },
-        // Dropped, the process is killed.
-        () = cancel.cancelled() => Ended::Aborted,
+    };
+    match finished {
+        Ok(warnings) => Ended::Complete(warnings),
+        Err(error) => Ended::Failed(zfs_failure(&error)),
     }
 }
 

@@ -87,6 +87,8 @@ struct Ready {
     line: Line,
     plan: Plan,
     steps: Vec<Step>,
+    /// The stream's size in bytes, by the sender's own word.
+    announced: u64,
 }
 
 impl Transfer {
@@ -116,7 +118,7 @@ impl Transfer {
         let line =
             dial::reach(&self.tools.broker, &choice.source, may_snapshot, self.tools.tls).await?;
         let remote = Remote { client: &line.source, place: &choice.source };
-        let Properties { kind, encrypted, .. } = remote.open(self.job.program).await?;
+        let Properties { kind, encrypted, referenced, .. } = remote.open(self.job.program).await?;
 
         // Looked at before a snapshot is taken: a refusal must leave nothing behind.
         let destination = target::look(&self.tools.zfs, target, &choice.snapshot).await?;
@@ -146,10 +148,13 @@ impl Transfer {
             status.plan = Some(plan.clone());
             status.progress.total = plan.bytes;
         });
-        Ok(Ready { line, plan, steps })
+        Ok(Ready { line, announced: plan.bytes.unwrap_or(referenced), plan, steps })
     }
 
-    async fn carry_out(&self, Ready { line, plan, steps }: Ready) -> Result<Summary, Failure> {
+    async fn carry_out(
+        &self,
+        Ready { line, plan, steps, announced }: Ready,
+    ) -> Result<Summary, Failure> {
         let started = Instant::now();
         let (mut bytes, mut guid) = (0, None);
         if let (false, Some(snapshot)) = (self.job.dry_run, &plan.snapshot) {
@@ -163,20 +168,36 @@ impl Transfer {
                         let created = self.tools.zfs.create_parent(parent).await;
                         created.map_err(|error| zfs_failure(&error))?;
                     }
-                    Step::Receive => bytes = self.receive(&line, &plan, snapshot).await?,
+                    Step::Receive => {
+                        bytes = self.receive(&line, &plan, snapshot, announced).await?
+                    }
                 }
             }
             guid = Some(self.verify(snapshot).await?);
+            for warning in target::check_marks(&self.tools.zfs, &plan).await? {
+                self.note(warning);
+            }
         }
         Ok(Summary { plan, bytes, elapsed: started.elapsed(), guid })
     }
 
     /// Receives the stream; returns its length in bytes.
-    async fn receive(&self, line: &Line, plan: &Plan, snapshot: &Snapshot) -> Result<u64, Failure> {
+    async fn receive(
+        &self,
+        line: &Line,
+        plan: &Plan,
+        snapshot: &Snapshot,
+        announced: u64,
+    ) -> Result<u64, Failure> {
         let target = &self.job.target;
         let options = ReceiveOptions::first(plan.kind, &self.job.id);
-        let expected =
-            Expected { guid: snapshot.guid, kind: plan.kind, raw: plan.raw, estimate: plan.bytes };
+        let expected = Expected {
+            guid: snapshot.guid,
+            label: snapshot.label.clone(),
+            kind: plan.kind,
+            raw: plan.raw,
+            announced,
+        };
         let Tools { zfs, status, cancel, .. } = &self.tools;
         let (sink, incoming) = incoming::channel();
         let count = |bytes: usize| {
@@ -205,28 +226,37 @@ impl Transfer {
                 (receiving.await, Some(sent))
             }
         };
-        match (ended, sent) {
-            (Ended::Complete, _) => Ok(status.borrow().progress.bytes),
-            // ZFS may fail in what comes after the data (a mount, a property): what counts is whether
-            // the snapshot is there, and it can't have been there before.
-            (Ended::Failed(failure), _) => match self.verify(snapshot).await {
-                Ok(_) => {
-                    let note = format!("zfs receive had a complaint: {}", failure.reason);
-                    status.send_modify(|status| status.notes.push(note));
-                    Ok(status.borrow().progress.bytes)
+        let failure = match (ended, sent) {
+            (Ended::Complete(warnings), _) => {
+                if !warnings.is_empty() {
+                    self.note(format!("zfs receive warned: {warnings}"));
                 }
-                Err(_) => Err(failure),
-            },
-            (Ended::Aborted, _) if cancel.is_cancelled() => Err(self.interrupted()),
-            (Ended::Aborted, Some(Err(failure))) => Err(failure),
-            (Ended::Aborted, _) => Err(Failure::new(
+                return Ok(status.borrow().progress.bytes);
+            }
+            (Ended::Failed(failure), _) => failure,
+            (Ended::Aborted, _) if cancel.is_cancelled() => self.interrupted(),
+            (Ended::Aborted, Some(Err(failure))) => failure,
+            (Ended::Aborted, _) => Failure::new(
                 Code::Failed,
                 "receive",
                 target,
                 format!("{} stopped sending without having ended the stream", plan.source),
                 "Run the command again.",
-            )),
+            ),
+        };
+        // Either side may fail in what comes after the data. What counts is whether the snapshot is
+        // there: it can't have been there before, and ZFS has checked its stream to the end.
+        match self.verify(snapshot).await {
+            Ok(_) => {
+                self.note(format!("it has arrived whole, and then: {}", failure.reason));
+                Ok(status.borrow().progress.bytes)
+            }
+            Err(_) => Err(failure),
         }
+    }
+
+    fn note(&self, note: String) {
+        self.tools.status.send_modify(|status| status.notes.push(note));
     }
 
     /// Done is only what can be read back: ZFS ignores a snapshot that exists, with exit status 0.

@@ -9,6 +9,8 @@ use zfs::{Properties, Snapshot};
 
 /// How long a source may take to answer its first call.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// How long ZFS may take there to estimate a size or take a snapshot.
+const ZFS_DEADLINE: Duration = Duration::from_secs(300);
 
 /// The source at a place.
 pub(crate) struct Remote<'a> {
@@ -21,37 +23,26 @@ impl Remote<'_> {
     pub(crate) async fn open(&self, program: &str) -> Result<Properties, Failure> {
         let mut request = self.client.open_request();
         outcome::write_hello(request.get().init_hello(), program);
-        match tokio::time::timeout(ANSWER_DEADLINE, request.send().promise).await {
-            Ok(response) => {
-                self.told("open", async {
-                    let response = response?;
-                    match outcome::read(response.get()?.get_outcome()?)? {
-                        Ok(dataset) => wire::read_properties(dataset).map(Ok),
-                        Err(failure) => Ok(Err(failure)),
-                    }
-                })
-                .await
+        let call = async {
+            let response = request.send().promise.await?;
+            match outcome::read(response.get()?.get_outcome()?)? {
+                Ok(dataset) => wire::read_properties(dataset).map(Ok),
+                Err(failure) => Ok(Err(failure)),
             }
-            Err(_) => Err(Failure::new(
-                Code::Unreachable,
-                "reach",
-                self.place,
-                format!("it has not answered within {} s", ANSWER_DEADLINE.as_secs()),
-                "Look at that machine's agent and its log.",
-            )),
-        }
+        };
+        self.within(ANSWER_DEADLINE, self.told("reach", call)).await
     }
 
     /// Has it take a first snapshot.
     pub(crate) async fn take_snapshot(&self) -> Result<Snapshot, Failure> {
-        self.told("take a snapshot at", async {
+        let call = async {
             let response = self.client.take_snapshot_request().send().promise.await?;
             match outcome::read(response.get()?.get_outcome()?)? {
                 Ok(snapshot) => wire::read_snapshot(snapshot).map(Ok),
                 Err(failure) => Ok(Err(failure)),
             }
-        })
-        .await
+        };
+        self.within(ZFS_DEADLINE, self.told("take a snapshot at", call)).await
     }
 
     /// The size of the stream in bytes, if ZFS has an idea of it.
@@ -60,7 +51,7 @@ impl Remote<'_> {
         snapshot: &Snapshot,
         raw: bool,
     ) -> Result<Option<u64>, Failure> {
-        self.told("ask for the size at", async {
+        let call = async {
             let mut request = self.client.estimate_request();
             let mut wanted = request.get().init_request();
             wire::write_snapshot(wanted.reborrow().init_snapshot(), snapshot);
@@ -68,8 +59,8 @@ impl Remote<'_> {
             let response = request.send().promise.await?;
             let estimate = outcome::read(response.get()?.get_outcome()?)?;
             Ok(estimate.map(|estimate| Some(estimate.get_bytes()).filter(|bytes| *bytes != 0)))
-        })
-        .await
+        };
+        self.within(ZFS_DEADLINE, self.told("ask for the size at", call)).await
     }
 
     /// Has it write the stream into `sink`; returns the bytes that it says it sent.
@@ -90,6 +81,23 @@ impl Remote<'_> {
             Ok(sent.map(|sent| sent.get_bytes()))
         })
         .await
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let late = |_| {
+            Err(Failure::new(
+                Code::Unreachable,
+                "reach",
+                self.place,
+                format!("it has not answered within {} s", deadline.as_secs()),
+                "Look at that machine's agent and its log.",
+            ))
+        };
+        tokio::time::timeout(deadline, call).await.unwrap_or_else(late)
     }
 
     async fn told<T>(

@@ -2,10 +2,11 @@
 
 use schema::Failure;
 use zfs::process::Zfs;
-use zfs::{DatasetName, PropertyName, Source};
+use zfs::{DatasetName, Kind, PropertyName, Source};
 
 use crate::failure::zfs_failure;
 use crate::plan::{Destination, Wanted};
+use crate::report::Plan;
 
 /// Looks at the target and its parents.
 pub(crate) async fn look(
@@ -32,6 +33,30 @@ async fn is_ours(zfs: &Zfs, target: &DatasetName) -> Result<bool, Failure> {
     let marker =
         zfs.property(target, PropertyName::TRANSFER).await.map_err(|error| zfs_failure(&error))?;
     Ok(marker.is_some_and(|marker| marker.source == Source::Local))
+}
+
+/// Reads back what keeps a received dataset from being mounted and marks it as ours: without the
+/// right to set a property, ZFS skips it and exits with 0. Returns what is missing.
+pub(crate) async fn check_marks(zfs: &Zfs, plan: &Plan) -> Result<Vec<String>, Failure> {
+    let target = &plan.target;
+    let mut missing = Vec::new();
+    if !is_ours(zfs, target).await? {
+        missing.push(format!(
+            "the property {} could not be set on {target}; give the right: zfs allow ... userprop",
+            PropertyName::TRANSFER
+        ));
+    }
+    if plan.kind == Kind::Filesystem {
+        let canmount = zfs.property(target, PropertyName::CANMOUNT).await;
+        let canmount = canmount.map_err(|error| zfs_failure(&error))?;
+        if canmount.is_none_or(|canmount| canmount.value != "noauto") {
+            missing.push(format!(
+                "canmount could not be set, so {target} may be mounted at the next boot; \
+                 to prevent it: zfs set canmount=noauto '{target}'"
+            ));
+        }
+    }
+    Ok(missing)
 }
 
 /// The parents that aren't there, topmost first. The pool itself always is, or is an error later.

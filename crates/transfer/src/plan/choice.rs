@@ -201,8 +201,13 @@ fn newest(lineage: &[&Replica], usable: &[&Replica], wish: Wish<'_>) -> Result<C
             offline(wish, &off)
         });
     };
-    let holds = |replica: &&&Replica| replica.snapshots.iter().any(|s| s.guid == snapshot.guid);
-    let source = nearest(usable.iter().filter(holds).map(|replica| &replica.place), wish)?;
+    // Its name may be another elsewhere, so it is the source's own entry that is asked for.
+    let entry =
+        |replica: &Replica| replica.snapshots.iter().find(|s| s.guid == snapshot.guid).cloned();
+    let holders = usable.iter().filter(|replica| entry(replica).is_some());
+    let source = nearest(holders.map(|replica| &replica.place), wish)?;
+    let of_source = usable.iter().find(|replica| replica.place == source);
+    let snapshot = of_source.and_then(|replica| entry(replica)).unwrap_or(snapshot);
     let newer = lineage.iter().filter(|replica| !replica.online).filter_map(|replica| {
         let newer = last(replica).filter(|s| s.creation > snapshot.creation)?;
         Some(format!(

@@ -76,6 +76,21 @@ fn the_newest_snapshot_that_is_online_comes_from_the_first_place_that_has_it() {
 }
 
 #[test]
+fn a_snapshot_that_was_renamed_is_asked_for_by_the_sources_own_name() {
+    let mut renamed = replica("m2", &[(1, 10)]);
+    renamed.snapshots[0].label = "renamed".parse().unwrap();
+    for replicas in
+        [[replica("m1", &[(1, 10)]), renamed.clone()], [renamed.clone(), replica("m1", &[(1, 10)])]]
+    {
+        let dataset = "a".parse().unwrap();
+        let wish = Wish { dataset: &dataset, from: None, snapshot: None, near: None };
+        let choice = choose(&replicas, wish).unwrap();
+        let source = replicas.iter().find(|replica| replica.place == choice.source).unwrap();
+        assert_eq!(choice.snapshot, Wanted::Existing(source.snapshots[0].clone()));
+    }
+}
+
+#[test]
 fn createtxg_orders_within_a_pool_whatever_the_clock_said() {
     // The clock was set back between the two.
     assert_eq!(chosen(&[replica("m1", &[(1, 20), (2, 10)])], None, None), "m1 2");
