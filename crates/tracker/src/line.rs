@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt::Display;
 use std::time::Duration;
 
+use capnp::ErrorKind;
 use catalogue::{Epoch, MachineId};
 use schema::agent_capnp::agent;
 use schema::{Code, Failure};
@@ -67,12 +68,24 @@ impl Line {
                 "Run the command again once `cli show` says that it is online.",
             )
         };
+        self.hear(answer).await.map_err(|error| match error.kind {
+            ErrorKind::Disconnected => lost(),
+            _ => Failure::from_exception(operation, &subject, &error),
+        })
+    }
+
+    /// The same, for who can go on once the machine is back: its session's end is an exception, of
+    /// the kind `Disconnected`.
+    pub(crate) async fn hear<T>(
+        &self,
+        answer: impl Future<Output = capnp::Result<T>>,
+    ) -> capnp::Result<T> {
         tokio::select! {
-            answer = answer => answer.map_err(|error| match error.kind {
-                capnp::ErrorKind::Disconnected => lost(),
-                _ => Failure::from_exception(operation, &subject, &error),
-            }),
-            () = self.over.cancelled() => Err(lost()),
+            answer = answer => answer,
+            () = self.over.cancelled() => {
+                let lost = format!("the connection to the machine '{}' was lost", self.machine);
+                Err(capnp::Error::disconnected(lost))
+            }
         }
     }
 }

@@ -28,8 +28,9 @@ pub(crate) struct Tracker {
     issued: RefCell<HashMap<IdDigest, Grant>>,
     lines: RefCell<HashMap<Epoch, Rc<Line>>>,
     pub(crate) relays: Relays,
-    /// Transfers that somebody watches, so that who attaches shares them.
-    pub(crate) transfers: RefCell<HashMap<(MachineId, String), Weak<Held>>>,
+    /// Transfers that somebody watches, so that who attaches shares them: one hold on each, and
+    /// those by connections that the machine has lost since.
+    pub(crate) transfers: RefCell<HashMap<(MachineId, String), Vec<Weak<Held>>>>,
     pub(crate) chores: Chores,
     /// Cancelled when the tracker is to end.
     pub(crate) closing: CancellationToken,

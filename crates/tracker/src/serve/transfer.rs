@@ -1,11 +1,11 @@
 //! `Transfer`, as the tracker hands it out: the agent's own, cancelled when its last user goes.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-use capnp::Error;
+use capnp::{Error, ErrorKind};
 use catalogue::MachineId;
-use schema::outcome;
 use schema::transfer_capnp::{started, transfer};
+use schema::{Failure, outcome};
 
 use crate::line::Line;
 use crate::tracker::Tracker;
@@ -26,6 +26,10 @@ impl Held {
         started: started::Reader<'_>,
     ) -> Result<Rc<Self>, Error> {
         let id = started.get_id()?.to_string()?;
+        // Another may have asked for it at the same time.
+        if let Some(held) = Self::find(tracker, &line.machine, &id) {
+            return Ok(held);
+        }
         let held = Rc::new(Self {
             id: id.clone(),
             transfer: started.get_transfer()?,
@@ -33,16 +37,17 @@ impl Held {
             tracker: tracker.clone(),
         });
         let key = (line.machine.clone(), id);
-        tracker.transfers.borrow_mut().insert(key, Rc::downgrade(&held));
+        tracker.transfers.borrow_mut().entry(key).or_default().push(Rc::downgrade(&held));
         Ok(held)
     }
 
     /// The hold that someone else has on a transfer.
     pub(crate) fn find(tracker: &Tracker, machine: &MachineId, id: &str) -> Option<Rc<Self>> {
         let key = (machine.clone(), id.to_owned());
-        let held = tracker.transfers.borrow().get(&key)?.upgrade()?;
+        let transfers = tracker.transfers.borrow();
+        let mut holds = transfers.get(&key)?.iter().filter_map(Weak::upgrade);
         // The machine may have come back since, on another connection.
-        (!held.line.over.is_cancelled()).then_some(held)
+        holds.find(|held| !held.line.over.is_cancelled())
     }
 }
 
@@ -50,8 +55,13 @@ impl Drop for Held {
     fn drop(&mut self) {
         let mut transfers = self.tracker.transfers.borrow_mut();
         let key = (self.line.machine.clone(), self.id.clone());
-        // Another may have taken its place already.
-        if transfers.get(&key).is_some_and(|held| held.strong_count() == 0) {
+        // Another may hold it by a later connection of the machine, or by one that is lost: who
+        // watches by that is about to attach again.
+        if let Some(holds) = transfers.get_mut(&key) {
+            holds.retain(|held| held.strong_count() > 0);
+            if !holds.is_empty() {
+                return;
+            }
             transfers.remove(&key);
         }
         // A transfer outlives the tracker: whoever watches it attaches again.
@@ -77,9 +87,13 @@ impl transfer::Server for Transfer {
         let held = &self.0;
         let mut request = held.transfer.observe_request();
         request.get().set_observer(params.get()?.get_observer()?);
-        match held.line.ask("follow", &held.id, request.send().promise).await {
+        match held.line.hear(request.send().promise).await {
             Ok(summary) => results.set(summary.get()?),
-            Err(failure) => {
+            // The transfer may go on at a machine that is away: that is no outcome of it. Who
+            // watches attaches again.
+            Err(error) if error.kind == ErrorKind::Disconnected => Err(error),
+            Err(error) => {
+                let failure = Failure::from_exception("follow", &held.id, &error);
                 outcome::write(results.get().init_outcome(), Err(failure), |_, (): ()| Ok(()))
             }
         }

@@ -202,11 +202,14 @@ impl agent::Server for FakeAgent {
         let params = params.get()?;
         let replicas = crate::user::replicas(&params.get_broker()?).await.unwrap();
         let dataset = params.get_request()?.get_dataset()?.to_string()?;
-        let _ = self.asked.send(Asked::Start { dataset, replicas: replicas.len() });
+        let _ =
+            self.asked.send(Asked::Start { dataset: dataset.clone(), replicas: replicas.len() });
         drop(self.answering.lock().await);
         outcome::write(results.get().init_outcome(), Ok(()), |mut started, ()| {
             started.set_id("t1");
-            started.set_transfer(capnp_rpc::new_client(FakeTransfer(self.asked.clone())));
+            let stuck = dataset == "stuck";
+            let transfer = FakeTransfer { asked: self.asked.clone(), stuck };
+            started.set_transfer(capnp_rpc::new_client(transfer));
             Ok(())
         })
     }
@@ -221,7 +224,8 @@ impl agent::Server for FakeAgent {
         drop(self.answering.lock().await);
         outcome::write(results.get().init_outcome(), Ok(()), |mut started, ()| {
             started.set_id(&id);
-            started.set_transfer(capnp_rpc::new_client(FakeTransfer(self.asked.clone())));
+            let transfer = FakeTransfer { asked: self.asked.clone(), stuck: false };
+            started.set_transfer(capnp_rpc::new_client(transfer));
             Ok(())
         })
     }
@@ -237,8 +241,11 @@ impl agent::Server for FakeAgent {
     }
 }
 
-/// A transfer that ends at once when it is observed.
-struct FakeTransfer(mpsc::UnboundedSender<Asked>);
+/// A transfer that ends at once when it is observed, or never.
+struct FakeTransfer {
+    asked: mpsc::UnboundedSender<Asked>,
+    stuck: bool,
+}
 
 impl transfer::Server for FakeTransfer {
     async fn observe(
@@ -250,6 +257,9 @@ impl transfer::Server for FakeTransfer {
         let mut request = observer.event_request();
         request.get().init_event().set_note("working");
         request.send().await?;
+        if self.stuck {
+            std::future::pending::<()>().await;
+        }
         outcome::write(results.get().init_outcome(), Ok(()), |mut summary, ()| {
             summary.set_bytes(7);
             Ok(())
@@ -261,7 +271,7 @@ impl transfer::Server for FakeTransfer {
         _: transfer::CancelParams,
         _: transfer::CancelResults,
     ) -> Result<(), Error> {
-        let _ = self.0.send(Asked::Cancel);
+        let _ = self.asked.send(Asked::Cancel);
         Ok(())
     }
 }

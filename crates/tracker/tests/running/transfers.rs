@@ -19,7 +19,7 @@ async fn home(key: &Identity) -> (Home, crate::process::Tracker, Registered, Use
     let home = Home::new();
     let tracker = home.start("dc");
     let machine = register_as(&home, "dc", "m", &["tank"], key).await.unwrap();
-    machine.replace("tank", &[Dataset("a", vec![1]), Dataset("b", vec![2])]).await;
+    machine.replace("tank", &[Dataset("a", vec![1]), Dataset("stuck", vec![2])]).await;
     let user = open(&home).await;
     (home, tracker, machine, user)
 }
@@ -128,6 +128,57 @@ fn it_is_cancelled_when_who_asked_for_it_goes_before_it_has_begun() {
         // Calls are taken in order: the tracker knows by now that nobody waits.
         user.show("").await;
         drop(unanswered);
+        assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
+    });
+}
+
+#[test]
+fn it_is_watched_again_when_its_machine_is_back() {
+    run(async {
+        let key = identity();
+        let (home, _tracker, machine, user) = home(&key).await;
+        let transfer = copy(&user.fleet, "stuck", "tank").await.unwrap();
+        let (events, mut seen) = mpsc::unbounded_channel();
+        let mut request = transfer.observe_request();
+        request.get().set_observer(capnp_rpc::new_client(Observer(events)));
+        let observed = request.send().promise;
+        assert_eq!(seen.recv().await.as_deref(), Some("working"));
+        machine.connection.close().await;
+        let error = observed.await.err().expect("the transfer has no outcome");
+        assert_eq!(error.kind, capnp::ErrorKind::Disconnected, "{error}");
+
+        let mut machine = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
+        machine.replace("tank", &[]).await;
+        let again = attach(&user.fleet).await;
+        assert_eq!(machine.asked.recv().await, Some(Asked::Attach { id: "t1".into() }));
+        drop(transfer);
+        user.show("").await;
+        let shared = attach(&user.fleet).await;
+        assert!(machine.asked.try_recv().is_err(), "cancelled, or attached anew");
+        drop((again, shared));
+        assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
+    });
+}
+
+#[test]
+fn two_who_attach_at_once_share_it() {
+    run(async {
+        let (home, _tracker, mut machine, user) = home(&identity()).await;
+        let other = open(&home).await;
+        let unanswered = machine.answering.clone().lock_owned().await;
+        let asking = async {
+            for _ in 0..2 {
+                assert_eq!(machine.asked.recv().await, Some(Asked::Attach { id: "t1".into() }));
+            }
+            drop(unanswered);
+        };
+        let (first, second, ()) = futures::join!(attach(&user.fleet), attach(&other.fleet), asking);
+        drop(first);
+        // Calls are taken in order.
+        user.show("").await;
+        let third = attach(&other.fleet).await;
+        assert!(machine.asked.try_recv().is_err(), "cancelled, or attached anew");
+        drop((second, third));
         assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
     });
 }
