@@ -61,6 +61,12 @@ pub(crate) fn not_there(name: &str, place: &Place) -> Failure {
     )
 }
 
+/// An offer's relay was asked for again.
+pub(crate) fn relayed(place: &Place) -> Failure {
+    let remedy = "Ask for another offer.";
+    Failure::new(Code::Refused, "relay from", place, "this offer was relayed already", remedy)
+}
+
 /// A text that should be a name, and isn't.
 pub(crate) fn illegal(operation: &str, text: &str, error: impl std::fmt::Display) -> Failure {
     Failure::new(Code::Usage, operation, text, error, "Check how it is written.")

@@ -1,5 +1,6 @@
 //! `Broker`: the right to plan with, and to read, one dataset. It never reaches another.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::Error;
@@ -63,10 +64,11 @@ impl broker::Server for Broker {
             answer.set_uris(ticket.get_uris()?)?;
             let rendezvous = Rendezvous {
                 tracker: self.tracker.clone(),
+                grant: self.grant.clone(),
                 line: Rc::clone(line),
                 place,
                 receiver,
-                dialler: ticket.get_dialler()?,
+                dialler: RefCell::new(Some(ticket.get_dialler()?)),
             };
             answer.set_rendezvous(capnp_rpc::new_client::<rendezvous::Client, _>(rendezvous));
             Ok(())

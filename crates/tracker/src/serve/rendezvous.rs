@@ -1,5 +1,6 @@
 //! `Rendezvous`: has a sender come to the tracker, where its receiver can't reach it.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::Error;
@@ -8,6 +9,8 @@ use schema::{Place, outcome};
 use sturdyref::Fingerprint;
 
 use super::answer::{NoAnswer, answer};
+use crate::failures;
+use crate::issuer::Grant;
 use crate::line::Line;
 use crate::relays::{Ends, FIRST_USE};
 use crate::tracker::Tracker;
@@ -15,10 +18,12 @@ use crate::tracker::Tracker;
 /// The way round for one offer.
 pub(crate) struct Rendezvous {
     pub(crate) tracker: Rc<Tracker>,
+    pub(crate) grant: Grant,
     pub(crate) line: Rc<Line>,
     pub(crate) place: Place,
     pub(crate) receiver: Option<Fingerprint>,
-    pub(crate) dialler: dialler::Client,
+    /// Taken by the first who asks: an offer is for one relay.
+    pub(crate) dialler: RefCell<Option<dialler::Client>>,
 }
 
 impl rendezvous::Server for Rendezvous {
@@ -39,6 +44,8 @@ impl rendezvous::Server for Rendezvous {
 impl Rendezvous {
     async fn arrange(&self) -> Result<Rc<Ends>, NoAnswer> {
         let tracker = &self.tracker;
+        tracker.check(&self.grant)?;
+        let dialler = self.dialler.take().ok_or_else(|| failures::relayed(&self.place))?;
         let arranged = tracker.relays.arrange(self.receiver);
         let ends = Rc::new(arranged.map_err(|error| Error::failed(error.to_string()))?);
         // Both come within this time, or neither may; also when this call is given up.
@@ -49,7 +56,7 @@ impl Rendezvous {
                 tracker.relays.give_up(&ends);
             }
         });
-        let mut dial = self.dialler.dial_request();
+        let mut dial = dialler.dial_request();
         let sender = tracker.issuer.capability(ends.sender.clone());
         dial.get().set_uri(sender.to_uri().as_str());
         let came = self.came(dial.send().promise).await;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::Error;
-use schema::broker_capnp::{broker, offer};
+use schema::broker_capnp::{broker, offer, rendezvous};
 use schema::byte_stream_capnp::byte_stream;
 use schema::source_capnp::source;
 use schema::{Failure, outcome};
@@ -49,10 +49,13 @@ fn offer_in(
 /// Has the sender meet us; the way to its source.
 async fn relay(broker: &broker::Client, receiver: &Identity) -> SturdyRef {
     let answer = reach(broker, "tank", &receiver.fingerprint()).await.unwrap();
-    let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
+    relay_by(&offer_in(&answer).get_rendezvous().unwrap()).await.unwrap()
+}
+
+async fn relay_by(rendezvous: &rendezvous::Client) -> Result<SturdyRef, Failure> {
     let answer = rendezvous.relay_request().send().promise.await.unwrap();
-    let relay = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().unwrap();
-    relay.get_uri().unwrap().to_str().unwrap().parse().unwrap()
+    let relay = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap()?;
+    Ok(relay.get_uri().unwrap().to_str().unwrap().parse().unwrap())
 }
 
 struct Sink {
@@ -152,6 +155,34 @@ fn a_relay_is_for_one_receiver_once() {
         let words = refusal(&way).await;
         assert!(words.ends_with("Unknown persistent service ID"), "{words}");
         drop(connection);
+    });
+}
+
+#[test]
+fn an_offer_is_relayed_once() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let (_machine, _user, broker) = fleet(&home).await;
+        let answer = reach(&broker, "tank", &identity().fingerprint()).await.unwrap();
+        let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
+        relay_by(&rendezvous).await.unwrap();
+        let failure = relay_by(&rendezvous).await.unwrap_err();
+        assert!(failure.to_string().contains("was relayed already"), "{failure}");
+    });
+}
+
+#[test]
+fn who_was_made_an_offer_may_not_use_it_once_the_capability_is_void() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let (_machine, _user, broker) = fleet(&home).await;
+        let answer = reach(&broker, "tank", &identity().fingerprint()).await.unwrap();
+        let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
+        assert!(home.output(&["reissue", "user"]).status.success());
+        let failure = relay_by(&rendezvous).await.unwrap_err();
+        assert_eq!(failure.exit_status(), 6, "{failure}");
     });
 }
 
