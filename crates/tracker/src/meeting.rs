@@ -49,9 +49,9 @@ pub(crate) fn source() -> Client {
     capnp_rpc::new_future_client::<source::Client>(source).client
 }
 
-/// The sender won't come any more.
+/// Whoever has not come yet won't come any more; the other is told.
 pub(crate) fn give_up() {
-    HALVES.with(|halves| drop(halves.sender.take()));
+    HALVES.with(|halves| drop((halves.sender.take(), halves.receiver.take())));
 }
 
 struct Meeting(Cell<Option<oneshot::Sender<source::Client>>>);

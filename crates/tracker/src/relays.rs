@@ -67,9 +67,10 @@ impl Relays {
     pub(crate) fn give_up(&self, ends: &Ends) {
         let mut open = self.ends.borrow_mut();
         let sender = open.remove(&ends.sender.digest());
-        open.remove(&ends.receiver.digest());
-        // A receiver that came in vain is told so.
-        if let Some(worker) = sender.and_then(|end| end.relay.worker.borrow().clone()) {
+        let receiver = open.remove(&ends.receiver.digest());
+        // Who came in vain is told so, and would else wait for ever.
+        if let Some(worker) = sender.or(receiver).and_then(|end| end.relay.worker.borrow().clone())
+        {
             worker.run(|| async { meeting::give_up() });
         }
     }
@@ -112,5 +113,70 @@ impl Relay {
             Some(worker) => Ok(worker.clone()),
             None => Ok(worker.insert(Worker::spawn("relay")?).clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::broker_capnp::meeting as meeting_capnp;
+    use schema::source_capnp::source;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    struct Source {
+        _dropped: oneshot::Sender<()>,
+    }
+
+    impl source::Server for Source {}
+
+    /// Lets an end in, and does `then` with what it gets, on the relay's thread.
+    fn come<Fut: Future<Output = ()> + 'static>(
+        relays: &Relays,
+        id: &ObjectId,
+        then: impl FnOnce(capnp::capability::Client) -> Fut + Send + 'static,
+    ) {
+        let peer = Peer::new(None, "test");
+        let Restored::On(worker, make) = relays.restore(&id.digest(), &peer).unwrap().unwrap()
+        else {
+            panic!("not on a thread of its own");
+        };
+        worker.run(move || then(make(&peer)));
+    }
+
+    #[tokio::test]
+    async fn a_sender_whose_receiver_never_comes_is_let_go() {
+        let relays = Relays::default();
+        let ends = relays.arrange(None).unwrap();
+        let (dropped, let_go) = oneshot::channel();
+        let (brought, bring) = oneshot::channel();
+        come(&relays, &ends.sender, |client| async {
+            let meeting = meeting_capnp::Client { client };
+            let mut request = meeting.bring_request();
+            request.get().set_source(capnp_rpc::new_client(Source { _dropped: dropped }));
+            request.send().promise.await.unwrap();
+            brought.send(()).unwrap();
+        });
+        bring.await.unwrap();
+        relays.give_up(&ends);
+        let let_go = tokio::time::timeout(Duration::from_secs(60), let_go).await;
+        assert!(let_go.expect("the source is still held").is_err());
+        assert!(relays.ends.borrow().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_receiver_whose_sender_never_comes_is_told() {
+        let relays = Relays::default();
+        let ends = relays.arrange(None).unwrap();
+        let (tell, told) = oneshot::channel();
+        come(&relays, &ends.receiver, |client| async {
+            let source = source::Client { client };
+            let answer = source.send_request().send().promise.await;
+            tell.send(answer.err().map(|error| error.to_string())).unwrap();
+        });
+        relays.give_up(&ends);
+        let told = tokio::time::timeout(Duration::from_secs(60), told).await;
+        let words = told.expect("the receiver still waits").unwrap().unwrap();
+        assert!(words.contains("the sender has not come"), "{words}");
     }
 }
