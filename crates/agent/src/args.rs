@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use program::config::ConfigFile;
-use schema::Machine;
+use schema::{Code, Failure, Machine};
 use sturdyref::Address;
 use zfs::PoolName;
 
@@ -56,4 +56,33 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) config: ConfigFile,
+}
+
+impl Args {
+    /// Refuses addresses that no receiver can dial.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let refuse = |address: &Address, reason: &str, remedy: &str| {
+            Err(Failure::new(Code::Usage, "use the address", address, reason, remedy))
+        };
+        if let listen @ Address::Unix(_) = &self.capnp_listen_address {
+            let reason = "other machines can't reach a Unix socket";
+            return refuse(listen, reason, "Give --capnp-listen-address tcp:HOST:PORT.");
+        }
+        match &self.capnp_public_address {
+            None => Ok(()),
+            Some(Address::Tcp { port: 1.., .. }) if !self.has_wildcard() => Ok(()),
+            Some(public) => {
+                let reason = "receivers can't dial it";
+                refuse(
+                    public,
+                    reason,
+                    "Give --capnp-public-address tcp:NAME:PORT, by which they can.",
+                )
+            }
+        }
+    }
+
+    fn has_wildcard(&self) -> bool {
+        self.capnp_public_address.as_ref().is_some_and(Address::is_wildcard)
+    }
 }

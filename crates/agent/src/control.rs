@@ -1,14 +1,15 @@
 //! What the tracker may ask of this agent.
 
+use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use capnp_rpc::new_client;
 use schema::agent_capnp::agent;
 use schema::broker_capnp::dialler;
 use schema::wire::{length, parse};
 use schema::{Code, Failure, Location, broker_capnp, outcome};
-use sturdyref::{Fingerprint, Security, SturdyRef, Worker};
+use sturdyref::{Auth, Fingerprint, Security, SturdyRef, Worker};
 use tokio::sync::{oneshot, watch};
 use transfer::broker::Broker;
 use transfer::job::{Job, new_id};
@@ -16,7 +17,7 @@ use transfer::outgoing::Tasks;
 use transfer::wire::read_request;
 use zfs::{DatasetName, PoolName};
 
-use crate::tickets::{MakeSource, Ticket, Tickets};
+use crate::tickets::{MakeSource, Ticket, Tickets, VALID};
 use crate::transfers::Transfers;
 
 /// How long a connection of ours to a meeting may take.
@@ -32,6 +33,8 @@ pub(crate) struct Control {
     pub(crate) tickets: Rc<Tickets>,
     /// Receives.
     pub(crate) transfers: Rc<Transfers>,
+    /// The key of the tracker, by which it is known.
+    pub(crate) tracker: Auth,
     /// How this agent shows itself when it dials out.
     pub(crate) security: Security,
     /// What runs beside the session.
@@ -111,7 +114,11 @@ impl agent::Server for Control {
             for (index, uri) in (0..).zip(&uris) {
                 list.set(index, uri.to_uri().as_str());
             }
-            builder.set_dialler(new_client(Dialler { control: self.clone(), ticket }));
+            builder.set_dialler(new_client(Dialler {
+                control: self.clone(),
+                ticket: Cell::new(Some(ticket)),
+                until: Instant::now() + VALID,
+            }));
             Ok(())
         })
     }
@@ -161,10 +168,12 @@ impl agent::Server for Control {
     }
 }
 
-/// Brings a ticket's source to a meeting, for a receiver that can't dial us.
+/// Brings a ticket's source to a meeting, for a receiver that can't dial us: once, and as long as the
+/// ticket itself is good.
 struct Dialler {
     control: Rc<Control>,
-    ticket: Ticket,
+    ticket: Cell<Option<Ticket>>,
+    until: Instant,
 }
 
 impl dialler::Server for Dialler {
@@ -174,11 +183,22 @@ impl dialler::Server for Dialler {
         mut results: dialler::DialResults,
     ) -> capnp::Result<()> {
         let meeting: SturdyRef = parse(params.get()?.get_uri()?)?;
-        let source = self.control.tickets.source(&self.ticket);
-        let Control { security, tasks, .. } = &*self.control;
-        let dialled = dial(meeting, security.clone(), source, tasks.clone()).await;
+        let Control { security, tasks, tracker, tickets, .. } = &*self.control;
+        let ticket = self.ticket.take().filter(|_| Instant::now() < self.until);
+        let dialled = match ticket {
+            // No meeting but at the tracker that this agent was given.
+            _ if meeting.auth != *tracker => Err(not_dialled("it is not at the tracker")),
+            None => Err(not_dialled("the ticket was used or has expired")),
+            Some(ticket) => {
+                dial(meeting, security.clone(), tickets.source(&ticket), tasks.clone()).await
+            }
+        };
         outcome::write_nothing(results.get().init_outcome(), dialled)
     }
+}
+
+fn not_dialled(reason: &str) -> Failure {
+    Failure::new(Code::Refused, "meet the receiver", "", reason, "Run the command again.")
 }
 
 /// Connects on a thread of its own, where the source is served until the receiver or the connection

@@ -24,8 +24,10 @@ const MANY: usize = 20;
 const FULL_LISTING: Duration = Duration::from_secs(600);
 /// The same where there are no events.
 const POLL: Duration = Duration::from_secs(2);
-/// A pool whose listing takes longer than this counts as unavailable until it is done.
+/// When a command takes longer than this the pool is looked at, and again after as long.
 const HUNG: Duration = Duration::from_secs(60);
+/// How long a pool that is well may take to say so.
+const ANSWER: Duration = Duration::from_secs(10);
 /// A listing that failed on a pool that is well is tried so often again, after this time.
 const LISTING_TRIES: u32 = 20;
 const LISTING_AGAIN: Duration = Duration::from_millis(500);
@@ -94,7 +96,8 @@ async fn poll_for(time: Duration, hints: &BTreeMap<PoolName, mpsc::UnboundedSend
 /// What an event says is to be listed.
 fn hint(event: &Event) -> Option<Hint> {
     let Some(name) = &event.dataset else {
-        let pool_changed = event.operation.starts_with("pool_");
+        // A pool that can't be written to any more is suspended without another word.
+        let pool_changed = event.operation.starts_with("pool_") || event.operation == "io_failure";
         return pool_changed.then_some(Hint::Pool);
     };
     // Of what a rename or promotion touches, one name alone is told.
@@ -163,7 +166,7 @@ impl Watcher {
                     }
                 }
             }
-            full |= changed.len() > MANY || !self.list_each(changed).await;
+            full |= changed.len() > MANY || !self.patiently(self.list_each(changed)).await;
             if full {
                 last = self.list_all().await;
             }
@@ -174,14 +177,7 @@ impl Watcher {
         let started = Instant::now();
         let mut failures = 0;
         let complete = loop {
-            let mut listing = pin!(self.zfs.datasets(&self.pool));
-            let listed = match timeout(HUNG, &mut listing).await {
-                Ok(listed) => listed,
-                Err(_) => {
-                    self.offline(&format!("its listing has hung for {} s", HUNG.as_secs()));
-                    listing.await
-                }
-            };
+            let listed = self.patiently(self.zfs.datasets(&self.pool)).await;
             match listed {
                 Ok(datasets) => {
                     tracing::debug!(pool = %self.pool, datasets = datasets.len(), "listed");
@@ -224,6 +220,20 @@ impl Watcher {
         true
     }
 
+    /// Waits for a command of ZFS's. It can take long on a large pool, and for ever on one that is
+    /// suspended: that one is offline until it is done.
+    async fn patiently<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            if let Ok(done) = timeout(HUNG, &mut work).await {
+                return done;
+            }
+            if !timeout(ANSWER, self.is_readable()).await.unwrap_or(false) {
+                self.offline(&format!("ZFS has not answered for {} s", HUNG.as_secs()));
+            }
+        }
+    }
+
     /// Whether the pool is imported, and in a state in which its datasets can be read.
     async fn is_readable(&self) -> bool {
         match self.zfs.pool(&self.pool).await {
@@ -261,6 +271,7 @@ mod tests {
             ("create", Some("tank/a%b"), Some(Hint::Pool)),
             ("pool_import", None, Some(Hint::Pool)),
             ("pool_export", None, Some(Hint::Pool)),
+            ("io_failure", None, Some(Hint::Pool)),
             ("config_sync", None, None),
         ] {
             let event = Event {

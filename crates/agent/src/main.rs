@@ -14,6 +14,7 @@ mod tickets;
 mod transfers;
 mod uplink;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use anyhow::{Context, Result, bail};
 use program::state::{StateFolder, default_folder};
 use program::{capability, config, exit, log, shutdown};
 use schema::text::chain;
-use sturdyref::{Address, Auth, Identity, Listener, SecretKey, Security};
+use sturdyref::{Auth, Identity, Listener, SecretKey, Security};
 use tokio::task::LocalSet;
 use transfer::outgoing::Tasks;
 use zfs::Zfs;
@@ -55,6 +56,7 @@ fn start(args: Args) -> Result<()> {
 }
 
 async fn run(args: Args) -> Result<()> {
+    args.check()?;
     let tracker = capability::read(&args.connect)?;
     let state_dir = match args.state_dir {
         Some(folder) => folder,
@@ -70,9 +72,7 @@ async fn run(args: Args) -> Result<()> {
     check_pools(&zfs, &args.zpools).await?;
 
     let listener = Listener::bind(&args.capnp_listen_address, security.clone())?;
-    let Address::Tcp { port, .. } = *listener.local_address() else {
-        bail!("--capnp-listen-address must be a TCP address, tcp:HOST:PORT");
-    };
+    let listening = listener.local_address().clone();
     let own_auth = match &security {
         Security::Tls(identity) => Auth::Tls(identity.fingerprint()),
         Security::Insecure => Auth::Insecure,
@@ -89,12 +89,13 @@ async fn run(args: Args) -> Result<()> {
         identity: key.fingerprint(),
         machine: args.name,
         public: args.capnp_public_address,
-        port,
+        listening,
         inventory,
         tickets,
         transfers: Transfers::new(zfs, matches!(tracker.auth, Auth::Tls(_)), tasks.clone()),
         tasks: tasks.clone(),
-        tracker,
+        connect: args.connect,
+        tracker: RefCell::new(tracker),
     };
     tokio::select! {
         () = uplink.run() => {}

@@ -19,7 +19,7 @@ use transfer::outgoing::{self, Tasks};
 use zfs::{DatasetName, Zfs};
 
 /// From a ticket's making to its use.
-const VALID: Duration = Duration::from_secs(60);
+pub(crate) const VALID: Duration = Duration::from_secs(60);
 
 /// What a ticket is for.
 #[derive(Clone, Debug)]
@@ -42,20 +42,20 @@ pub(crate) struct Tickets {
     zfs: Zfs,
     auth: Auth,
     tasks: Tasks,
-    /// What receivers are to dial, the most direct first.
-    addresses: RefCell<Vec<Address>>,
+    /// What receivers are to dial, once that is known.
+    address: RefCell<Option<Address>>,
     valid: RefCell<HashMap<IdDigest, Valid>>,
 }
 
 impl Tickets {
     /// No tickets yet; those minted later are for a listener with this authentication.
     pub(crate) fn new(zfs: Zfs, auth: Auth, tasks: Tasks) -> Rc<Self> {
-        Rc::new(Self { zfs, auth, tasks, addresses: RefCell::default(), valid: RefCell::default() })
+        Rc::new(Self { zfs, auth, tasks, address: RefCell::default(), valid: RefCell::default() })
     }
 
     /// Sets what receivers are told to dial.
-    pub(crate) fn advertise(&self, addresses: Vec<Address>) {
-        *self.addresses.borrow_mut() = addresses;
+    pub(crate) fn advertise(&self, address: Address) {
+        *self.address.borrow_mut() = Some(address);
     }
 
     /// Makes a ticket; gives the sturdyrefs to use it with.
@@ -67,13 +67,13 @@ impl Tickets {
         let mut valid = self.valid.borrow_mut();
         valid.retain(|_, other| other.until > now);
         valid.insert(id.digest(), Valid { ticket, until: now + VALID });
-        let addresses = self.addresses.borrow();
+        let address = self.address.borrow();
         let sturdyref = |address: &Address| SturdyRef {
             auth: self.auth,
             address: address.clone(),
             id: id.clone(),
         };
-        Ok(addresses.iter().map(sturdyref).collect())
+        Ok(address.iter().map(sturdyref).collect())
     }
 
     /// Takes a ticket for use, by a receiver that showed this key.
@@ -120,7 +120,7 @@ mod tests {
 
     fn tickets() -> Rc<Tickets> {
         let tickets = Tickets::new(Zfs::default(), Auth::Insecure, Tasks::default());
-        tickets.advertise(vec!["tcp:192.0.2.1:1".parse().unwrap()]);
+        tickets.advertise("tcp:192.0.2.1:1".parse().unwrap());
         tickets
     }
 

@@ -1,6 +1,8 @@
 //! The line to the tracker: dial, register, keep it told of the pools; again for ever.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use capnp_rpc::new_client;
 use schema::location_capnp::{location, session};
 use schema::wire::{length, parse};
 use schema::{Location, Machine, outcome};
-use sturdyref::{Address, Backoff, Connection, Fingerprint, Security, SturdyRef};
+use sturdyref::{Address, Auth, Backoff, Connection, Fingerprint, Security, SturdyRef};
 use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 use transfer::outgoing::Tasks;
@@ -30,8 +32,10 @@ const REPLACED: Duration = Duration::from_secs(60);
 
 /// What is needed to be an agent, whatever becomes of the connection.
 pub(crate) struct Uplink {
-    /// What the location's capability file says.
-    pub(crate) tracker: SturdyRef,
+    /// The location's capability file.
+    pub(crate) connect: PathBuf,
+    /// What it said when it was last read.
+    pub(crate) tracker: RefCell<SturdyRef>,
     /// How this agent shows itself.
     pub(crate) security: Security,
     /// The fingerprint of its key.
@@ -40,8 +44,8 @@ pub(crate) struct Uplink {
     pub(crate) machine: Machine,
     /// Where receivers reach it, if it was told.
     pub(crate) public: Option<Address>,
-    /// The port that it listens on.
-    pub(crate) port: u16,
+    /// Where it listens.
+    pub(crate) listening: Address,
     pub(crate) inventory: Rc<Inventory>,
     pub(crate) tickets: Rc<Tickets>,
     pub(crate) transfers: Rc<Transfers>,
@@ -82,9 +86,9 @@ impl Uplink {
     async fn hold_session(&self, backoff: &mut Backoff) -> Ended {
         let (tell, mut replaced) = watch::channel(None);
         let held = async {
-            let connection =
-                sturdyref::connect(&self.tracker, &self.security, CONNECT_DEADLINE).await?;
-            self.tickets.advertise(self.addresses(connection.local_address()));
+            let tracker = self.capability();
+            let connection = sturdyref::connect(&tracker, &self.security, CONNECT_DEADLINE).await?;
+            self.tickets.advertise(self.address(connection.local_address()));
             let (location, session) = self.register(&connection, tell).await?;
             tracing::info!(%location, machine = %self.machine, "registered with the tracker");
             backoff.reset();
@@ -106,6 +110,27 @@ impl Uplink {
         }
     }
 
+    /// The capability as the file has it now: a file that was reissued is used without a restart.
+    fn capability(&self) -> SturdyRef {
+        let mut tracker = self.tracker.borrow_mut();
+        if self.connect != Path::new("-") {
+            match program::capability::read(&self.connect) {
+                // Whether the fleet speaks TLS was settled at the start.
+                Ok(read)
+                    if matches!(read.auth, Auth::Tls(_))
+                        == matches!(tracker.auth, Auth::Tls(_)) =>
+                {
+                    *tracker = read;
+                }
+                Ok(_) => tracing::warn!(
+                    "the capability file is with TLS now, or without; restart the agent"
+                ),
+                Err(error) => tracing::warn!(%error, "going on with the capability as it was"),
+            }
+        }
+        tracker.clone()
+    }
+
     async fn register(
         &self,
         connection: &Connection,
@@ -121,6 +146,7 @@ impl Uplink {
             tickets: self.tickets.clone(),
             transfers: self.transfers.clone(),
             security: self.security.clone(),
+            tracker: self.tracker.borrow().auth,
             tasks: self.tasks.clone(),
             replaced,
         };
@@ -150,16 +176,23 @@ impl Uplink {
         Ok((name, registered.get_session()?))
     }
 
-    /// What receivers are told to dial: the address given, and the one that the tracker is reached
-    /// from, with our port. A wildcard never appears.
-    fn addresses(&self, local: &Address) -> Vec<Address> {
-        let own = match local {
-            Address::Tcp { host, .. } => host.clone(),
-            // The tracker is on this machine.
-            Address::Unix(_) => IpAddr::from([127, 0, 0, 1]).to_string(),
-        };
-        let own = Address::Tcp { host: own, port: self.port };
-        self.public.iter().cloned().chain([own]).collect()
+    /// What receivers are told to dial: the address given; else the one listened on; where that is
+    /// a wildcard, which never appears, the one that the tracker is reached from, with our port.
+    fn address(&self, local: &Address) -> Address {
+        if let Some(public) = &self.public {
+            return public.clone();
+        }
+        match (&self.listening, local) {
+            (Address::Tcp { port, .. }, local) if self.listening.is_wildcard() => {
+                let host = match local {
+                    Address::Tcp { host, .. } => host.clone(),
+                    // The tracker is on this machine.
+                    Address::Unix(_) => IpAddr::from([127, 0, 0, 1]).to_string(),
+                };
+                Address::Tcp { host, port: *port }
+            }
+            (listening, _) => listening.clone(),
+        }
     }
 }
 

@@ -292,6 +292,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_any_length_is_refused() {
+        let mut message = capnp::message::Builder::new_default();
+        let mut dataset: dataset::Builder<'_> = message.init_root();
+        dataset.set_name("a");
+        dataset.set_resume_token("x".repeat(LONGEST_TOKEN + 1));
+        let error = read_dataset(dataset.into_reader()).unwrap_err();
+        assert!(error.to_string().contains("16384 are allowed"), "{error}");
+    }
+
+    #[test]
     fn an_illegal_name_is_refused() {
         let mut message = capnp::message::Builder::new_default();
         let mut dataset: dataset::Builder<'_> = message.init_root();
