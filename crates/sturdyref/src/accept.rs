@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::Address;
@@ -27,10 +28,8 @@ pub(crate) fn bind(address: &Address) -> io::Result<(Bound, Address)> {
         }
         Address::Unix(path) => {
             let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
-            let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
             let socket = match UnixListener::bind(path) {
-                // Its owner died and left it behind.
-                Err(error) if taken(&error) && UnixStream::connect(path).is_err_and(refused) => {
+                Err(error) if taken(&error) && is_left_behind(path) => {
                     std::fs::remove_file(path)?;
                     UnixListener::bind(path)
                 }
@@ -40,6 +39,14 @@ pub(crate) fn bind(address: &Address) -> io::Result<(Bound, Address)> {
             Ok((Bound::Unix(socket), address.clone()))
         }
     }
+}
+
+/// Whether this is a socket whose owner died. Connecting to a file of another kind is refused, too, and
+/// such a file is somebody's data.
+fn is_left_behind(path: &Path) -> bool {
+    let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).is_err_and(refused)
 }
 
 /// A listening socket on its runtime. The file of a Unix socket is removed when this is dropped.
@@ -142,6 +149,23 @@ mod tests {
             pause.0.as_millis()
         });
         assert_eq!(pauses.take(9).collect::<Vec<_>>(), [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    }
+
+    #[test]
+    fn only_a_socket_that_nobody_listens_on_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vat.sock");
+        let address = Address::Unix(path.clone());
+        std::fs::write(&path, "precious").unwrap();
+        assert!(bind(&address).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+        std::fs::remove_file(&path).unwrap();
+        let link = Address::Unix(folder.path().join("link"));
+        drop(bind(&address).unwrap());
+        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
+        assert!(bind(&link).is_err());
+        let (_listening, _) = bind(&address).unwrap();
+        assert!(bind(&address).is_err());
     }
 
     #[test]
