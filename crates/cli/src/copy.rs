@@ -14,7 +14,7 @@ use schema::transfer_capnp::{observer, started, transfer};
 use schema::{Code, Failure, Place, outcome, wire};
 use sturdyref::{Backoff, SturdyRef};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Copy;
@@ -26,6 +26,12 @@ use crate::watch::to_the_end;
 
 /// How long to look for a tracker that has gone.
 const ATTACH_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long the destination may take to confirm that it has ended a cancelled transfer.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
+/// What to do about a transfer that is out of sight.
+const SEE_LATER: &str =
+    "The transfer may go on at the destination. See later with: cli --connect user.cap show";
 
 /// Has a dataset received by another machine.
 pub(crate) async fn copy(
@@ -97,7 +103,7 @@ impl Running {
             };
             drop(tracker);
             self.note(format!("the tracker has gone ({lost}); the transfer may go on without it"));
-            match self.attach().await {
+            match self.attach(&cancel).await {
                 Ok(again) => (tracker, transfer) = again,
                 Err(failure) => break Err(failure),
             }
@@ -123,8 +129,14 @@ impl Running {
             answer = &mut observed => answer?,
             () = cancel.cancelled() => {
                 // Answered when the transfer's processes are gone; its outcome follows.
-                transfer.cancel_request().send().promise.await?;
-                observed.await?
+                let ended = async {
+                    transfer.cancel_request().send().promise.await?;
+                    observed.await
+                };
+                match timeout(CONFIRMED_WITHIN, ended).await {
+                    Ok(answer) => answer?,
+                    Err(_) => return Ok(Err(self.unconfirmed("the destination does not answer"))),
+                }
             }
         };
         match outcome::read(answer.get()?.get_outcome()?)? {
@@ -133,7 +145,24 @@ impl Running {
         }
     }
 
-    async fn attach(&self) -> Result<(Tracker, transfer::Client), Failure> {
+    /// The user wants no more of a transfer that nobody says has ended.
+    fn unconfirmed(&self, why: &str) -> Failure {
+        let reason = format!("interrupted, and {why}");
+        Failure::new(Code::Interrupted, "cancel the transfer to", &self.place, reason, SEE_LATER)
+    }
+
+    /// Finds the transfer again by way of a tracker that has gone, until the user wants no more.
+    async fn attach(
+        &self,
+        cancel: &CancellationToken,
+    ) -> Result<(Tracker, transfer::Client), Failure> {
+        tokio::select! {
+            attached = self.keep_trying() => attached,
+            () = cancel.cancelled() => Err(self.unconfirmed("the tracker is away")),
+        }
+    }
+
+    async fn keep_trying(&self) -> Result<(Tracker, transfer::Client), Failure> {
         let until = Instant::now() + ATTACH_AGAIN;
         let mut backoff = Backoff::new();
         loop {
@@ -147,7 +176,7 @@ impl Running {
                     "watch the transfer to",
                     &self.place,
                     format!("the tracker is away: {}", failure.reason),
-                    "The transfer may still go on. See later with: cli --connect user.cap show",
+                    SEE_LATER,
                 ));
             }
             sleep(backoff.next_delay()).await;
@@ -181,5 +210,78 @@ impl observer::Server for Observer {
         let read = RefCell::new(Ok(()));
         self.status.send_modify(|status| *read.borrow_mut() = read_event(event, status));
         read.into_inner()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    fn running(tracker: std::net::SocketAddr) -> Running {
+        Running {
+            capability: format!("capnp://insecure@{tracker}/c2VjcmV0").parse().unwrap(),
+            place: r"site\machine\tank".parse().unwrap(),
+            id: "1".to_owned(),
+            status: Rc::default(),
+        }
+    }
+
+    /// A transfer at a destination that says nothing any more.
+    struct Silent {
+        /// Cancelled when it is watched.
+        watched: CancellationToken,
+    }
+
+    impl transfer::Server for Silent {
+        async fn observe(
+            self: Rc<Self>,
+            _: transfer::ObserveParams,
+            _: transfer::ObserveResults,
+        ) -> capnp::Result<()> {
+            self.watched.cancel();
+            std::future::pending().await
+        }
+
+        async fn cancel(
+            self: Rc<Self>,
+            _: transfer::CancelParams,
+            _: transfer::CancelResults,
+        ) -> capnp::Result<()> {
+            std::future::pending().await
+        }
+    }
+
+    fn assert_interrupted<T>(outcome: Result<T, Failure>) {
+        let failure = outcome.err().unwrap();
+        assert_eq!(failure.exit_status(), 130);
+        assert!(failure.remedy.contains("may go on at the destination"), "{failure}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupt_ends_the_wait_for_a_destination_that_does_not_answer() {
+        let cancel = CancellationToken::new();
+        let transfer = new_client(Silent { watched: cancel.clone() });
+        let running = running(([127, 0, 0, 1], 1).into());
+        let observed = running.observe(&transfer, &cancel);
+        assert_interrupted(LocalSet::new().run_until(observed).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_ends_the_wait_for_a_tracker_that_does_not_answer() {
+        let stalled = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let running = running(stalled.local_addr().unwrap());
+        let cancel = CancellationToken::new();
+        let interrupted = async {
+            let connection = stalled.accept().await.unwrap();
+            cancel.cancel();
+            connection
+        };
+        let (attached, _connection) = LocalSet::new()
+            .run_until(async { tokio::join!(running.attach(&cancel), interrupted) })
+            .await;
+        assert_interrupted(attached);
     }
 }
