@@ -25,15 +25,12 @@ pub fn read(path: &Path) -> Result<SturdyRef, Failure> {
         capfile::read(path)
     };
     read.map_err(|error| {
-        let causes =
-            std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
-        let reason = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
         Failure::new(
             Code::Failed,
-            "read the capability",
-            path.display(),
-            reason,
-            "Name the .cap file that the tracker made, or have it made anew: tracker reissue NAME",
+            "use what --connect names",
+            "",
+            schema::text::chain(&error),
+            "Name the .cap file that the tracker made; if it was damaged, copy it again from there.",
         )
     })
 }

@@ -18,6 +18,7 @@ use crate::dial::{self, Line};
 use crate::failure::zfs_failure;
 use crate::guard::Expected;
 use crate::incoming::{self, Ended};
+use crate::outgoing::snapshot_label;
 use crate::plan::{self, Step, Wanted, Wish};
 use crate::remote::Remote;
 use crate::report::{Plan, Status, Summary};
@@ -115,6 +116,7 @@ impl Transfer {
         };
         let choice = plan::choose(&replicas, wish)?;
         let may_snapshot = choice.snapshot == Wanted::New;
+        self.check_name(&choice.snapshot)?;
         let line =
             dial::reach(&self.tools.broker, &choice.source, may_snapshot, self.tools.tls).await?;
         let remote = Remote { client: &line.source, place: &choice.source };
@@ -149,6 +151,17 @@ impl Transfer {
             status.progress.total = plan.bytes;
         });
         Ok(Ready { line, announced: plan.bytes.unwrap_or(referenced), plan, steps })
+    }
+
+    /// The target's name must leave room for the snapshot's, or the receive would fail at its end.
+    fn check_name(&self, wanted: &Wanted) -> Result<(), Failure> {
+        let named = match wanted {
+            Wanted::Existing(snapshot) => self.job.target.at(snapshot.label.clone()),
+            Wanted::New => snapshot_label().parse().and_then(|label| self.job.target.at(label)),
+        };
+        named.map(drop).map_err(|error| {
+            Failure::new(Code::Usage, "receive", "", error, "Give the destination a shorter name.")
+        })
     }
 
     async fn carry_out(

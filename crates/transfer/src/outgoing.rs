@@ -317,7 +317,7 @@ impl source::Server for Source {
 }
 
 /// The name of a snapshot taken now: `zatlas-2026-01-31T12:00:00Z`.
-fn snapshot_label() -> String {
+pub(crate) fn snapshot_label() -> String {
     let format = format_description!("zatlas-[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     let now = OffsetDateTime::now_utc();
     now.format(&format).unwrap_or_else(|_| format!("zatlas-{}", now.unix_timestamp()))
