@@ -130,7 +130,7 @@ pub(crate) fn open_store(state: &Path) -> Result<(Store, Catalogue), catalogue::
     Store::open(&state.join(CATALOGUE))
 }
 
-/// Issues what was never issued, and writes the capability files that are missing.
+/// Issues what was never issued, and writes the capability files that are missing or outdated.
 async fn issue(issuer: &Issuer, store: &Store, catalogue: &mut Catalogue) -> Result<()> {
     let new: Vec<Role> =
         issuer.roles().filter(|role| catalogue.generation(role).is_none()).collect();
@@ -139,9 +139,11 @@ async fn issue(issuer: &Issuer, store: &Store, catalogue: &mut Catalogue) -> Res
     for role in issuer.roles() {
         let generation = catalogue.generation(&role).unwrap_or_default();
         let path = issuer.path(&role);
-        let missing = capfile::read(&path).is_err();
-        issuer.write(&Grant { role, generation })?;
-        eprintln!("{} {}", if missing { "wrote" } else { "kept" }, path.display());
+        let before = capfile::read(&path).ok();
+        let grant = Grant { role, generation };
+        let kept = before == Some(issuer.capability(issuer.id(&grant)));
+        issuer.write(&grant)?;
+        eprintln!("{} {}", if kept { "kept" } else { "wrote" }, path.display());
     }
     Ok(())
 }

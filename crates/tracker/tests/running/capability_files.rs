@@ -96,6 +96,22 @@ fn they_name_the_public_address() {
 }
 
 #[test]
+fn those_rewritten_with_another_address_are_told_from_those_kept() {
+    let home = Home::new();
+    let start = |public| {
+        let listen = ["--capnp-listen-address", "tcp:127.0.0.1:0", "--locations", "dc"];
+        home.start_with(&[&listen[..], &["--capnp-public-address", public]].concat())
+    };
+    for (public, word) in [("tcp:a:1", "wrote"), ("tcp:b:1", "wrote"), ("tcp:b:1", "kept")] {
+        let tracker = start(public);
+        assert_eq!(home.capability("user").address.to_string(), public);
+        let line = format!("{word} {}", home.cap("user").display());
+        assert!(tracker.log().contains(&line), "no '{line}' in {}", tracker.log());
+        assert!(tracker.stop().success());
+    }
+}
+
+#[test]
 fn without_tls_they_say_so_and_work() {
     run(async {
         let home = Home::new();
