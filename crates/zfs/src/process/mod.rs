@@ -87,7 +87,7 @@ impl Zfs {
 }
 
 /// Gives the command a process group of its own: Ctrl-C in a terminal is for us, who then stop it
-/// in the right order, and a wrapper script is stopped with all that it started.
+/// in the right order, and a long-lived wrapper script is killed with all that it started.
 fn prepare(mut command: Command, arguments: &[&str]) -> Command {
     command
         .args(arguments)
