@@ -35,7 +35,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "tcp:0.0.0.0:0")]
     pub(crate) capnp_listen_address: Address,
 
-    /// The address that receivers are told, if it isn't the one that the tracker is reached from
+    /// The address that receivers are told [default: the one listened on; where that is a wildcard,
+    /// the one that the tracker is reached from]
     #[arg(long, value_name = "tcp:NAME:PORT")]
     pub(crate) capnp_public_address: Option<Address>,
 

@@ -23,7 +23,7 @@ fn machines_that_cannot_reach_each_other_are_relayed_and_told_so() {
     } else {
         // It is told to be at 127.0.0.1, where the tracker sees it, and listens elsewhere.
         all.sender.agent().stop();
-        all.sender.start_agent("datacenter-01", &["--capnp-listen-address", "tcp:127.0.0.2:0"]);
+        all.sender.start_agent("datacenter-01", &["--capnp-public-address", "tcp:127.0.0.1:1"]);
         all.wait_for_the_senders();
     }
     let relayed = format!("from {SENDER}, relayed by the tracker");
