@@ -21,7 +21,7 @@ fn machines_that_cannot_reach_each_other_are_relayed_and_told_so() {
         all.fleet.separate(&all.sender, &all.receiver);
         all.fleet.separate(&all.sender, &all.laptop);
     } else {
-        // It is told to be at 127.0.0.1, where the tracker sees it, and listens elsewhere.
+        // It tells of an address where nothing listens.
         all.sender.agent().stop();
         all.sender.start_agent("datacenter-01", &["--capnp-public-address", "tcp:127.0.0.1:1"]);
         all.wait_for_the_senders();
