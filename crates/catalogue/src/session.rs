@@ -114,6 +114,14 @@ impl Catalogue {
         Ok(Registered { epoch, replaced, changes })
     }
 
+    /// Whether the word of this session about this pool counts.
+    ///
+    /// # Errors
+    /// It doesn't.
+    pub fn check_pool(&self, epoch: Epoch, pool: &PoolName) -> Result<(), SessionError> {
+        self.place_in(epoch, pool).map(drop)
+    }
+
     /// Notes whether a pool is imported. What it holds stays as it is.
     ///
     /// # Errors

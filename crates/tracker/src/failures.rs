@@ -5,6 +5,7 @@ use catalogue::{
 };
 use schema::{Code, Failure, Place};
 use sturdyref::Fingerprint;
+use zfs::PoolName;
 
 use schema::text::utc;
 
@@ -99,6 +100,13 @@ pub(crate) fn session(error: &SessionError) -> capnp::Error {
         SessionError::Over => capnp::Error::disconnected(error.to_string()),
         SessionError::UnknownPool(_) => capnp::Error::failed(error.to_string()),
     }
+}
+
+/// A pool holds more than the tracker takes in.
+pub(crate) fn too_large(pool: &PoolName, most: usize) -> Failure {
+    let reason = format!("it tells of more than {most} datasets, snapshots and bookmarks");
+    let remedy = "Keep fewer snapshots in this pool.";
+    Failure::new(Code::Failed, "take in the update of", pool, reason, remedy)
 }
 
 /// There is no such machine to forget.

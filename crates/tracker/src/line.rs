@@ -12,6 +12,8 @@ use sturdyref::Peer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::updates::Updates;
+
 /// A machine that has said nothing for this long is offline.
 pub(crate) const SILENCE: Duration = Duration::from_secs(15);
 
@@ -24,13 +26,16 @@ pub(crate) struct Line {
     pub(crate) over: CancellationToken,
     /// Who holds the session.
     pub(crate) peer: Peer,
+    /// What it is telling; void once the session is over.
+    pub(crate) updates: Updates,
     last_heard: Cell<Instant>,
 }
 
 impl Line {
     pub(crate) fn new(epoch: Epoch, machine: MachineId, agent: agent::Client, peer: Peer) -> Self {
         let last_heard = Cell::new(Instant::now());
-        Self { epoch, machine, agent, over: CancellationToken::new(), peer, last_heard }
+        let (over, updates) = (CancellationToken::new(), Updates::default());
+        Self { epoch, machine, agent, over, peer, updates, last_heard }
     }
 
     /// The machine has said something.

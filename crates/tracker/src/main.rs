@@ -17,6 +17,7 @@ mod restorer;
 mod run;
 mod serve;
 mod tracker;
+mod updates;
 
 use std::process::ExitCode;
 

@@ -142,6 +142,7 @@ impl Tracker {
     pub(crate) fn take_line(&self, epoch: Epoch) -> Option<Rc<Line>> {
         let line = self.lines.borrow_mut().remove(&epoch)?;
         line.over.cancel();
+        line.updates.void();
         Some(line)
     }
 

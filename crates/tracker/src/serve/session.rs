@@ -5,6 +5,7 @@ use std::rc::Rc;
 use capnp::Error;
 use schema::location_capnp::{PoolState, session, update_sink};
 use schema::{outcome, wire};
+use zfs::PoolName;
 
 use super::update_sink::UpdateSink;
 use crate::clock::now;
@@ -62,7 +63,7 @@ impl session::Server for Session {
         self.line.heard();
         let params = params.get()?;
         let pool = wire::parse(params.get_pool()?)?;
-        let sink = UpdateSink::new(self.clone(), pool, params.get_kind()?);
+        let sink = UpdateSink::begin(self.clone(), pool, params.get_kind()?)?;
         outcome::write(results.get().init_outcome(), Ok(sink), |mut answer, sink| {
             answer.set_sink(capnp_rpc::new_client::<update_sink::Client, _>(sink));
             Ok(())
@@ -71,6 +72,12 @@ impl session::Server for Session {
 }
 
 impl Session {
+    /// Refuses the word of a session that is over, or about a pool that the machine never announced.
+    pub(crate) fn check(&self, pool: &PoolName) -> Result<(), Error> {
+        let checked = self.tracker.catalogue.borrow().check_pool(self.line.epoch, pool);
+        checked.map_err(|error| failures::session(&error))
+    }
+
     pub(crate) async fn save(&self, changes: Vec<catalogue::Change>) -> Result<(), Error> {
         let saved = self.tracker.save(changes).await;
         saved.map_err(|NotSaved| Error::failed("the tracker cannot write its catalogue".to_owned()))

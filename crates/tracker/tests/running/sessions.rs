@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use schema::Code;
+use schema::location_capnp::UpdateKind;
 use sturdyref::{Identity, SecretKey};
 
-use crate::agent::{Asked, Dataset, register, register_as, register_on};
+use crate::agent::{Asked, Dataset, end, register, register_as, register_on, write};
 use crate::process::{Home, dial, identity, run};
 use crate::user::open;
 
@@ -39,10 +40,43 @@ fn an_update_of_a_replaced_session_is_dropped() {
         let key = identity();
         let old = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
         old.replace("tank", &[Dataset("a", vec![1])]).await;
-        let sink = old.begin_update("tank", schema::location_capnp::UpdateKind::Replace).await;
+        let sink = old.begin_update("tank", UpdateKind::Replace).await;
         let _new = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
-        assert!(crate::agent::end(&sink).await.is_err());
+        assert!(end(&sink).await.is_err());
         assert_eq!(open(&home).await.show("").await, [r"a dc\m\tank (offline)"]);
+    });
+}
+
+#[test]
+fn a_pools_update_voids_the_one_before() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let machine = register(&home, "dc", "m", &["tank", "spare"]).await;
+        let begin = |pool| machine.begin_update(pool, UpdateKind::Replace);
+        let (first, other) = (begin("tank").await, begin("spare").await);
+        write(&first, &[Dataset("a", vec![1])], &[]).await;
+        write(&other, &[Dataset("b", vec![1])], &[]).await;
+        let second = begin("tank").await;
+        assert!(end(&first).await.unwrap_err().to_string().contains("another of its pool"));
+        write(&second, &[Dataset("c", vec![1])], &[]).await;
+        end(&second).await.unwrap();
+        end(&other).await.unwrap();
+        let both = [r"b dc\m\spare (online)", r"c dc\m\tank (online)"];
+        assert_eq!(open(&home).await.show("").await, both);
+    });
+}
+
+#[test]
+fn an_update_of_a_pool_that_was_not_announced_is_refused_at_once() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let machine = register(&home, "dc", "m", &["tank"]).await;
+        let mut request = machine.session.update_request();
+        request.get().set_pool("other");
+        let error = request.send().promise.await.err().unwrap();
+        assert!(error.to_string().contains("other"), "{error}");
     });
 }
 
