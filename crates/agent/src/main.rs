@@ -19,12 +19,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use program::listen::listen;
 use program::state::{StateFolder, default_folder};
 use program::{capability, config, exit, log, shutdown};
-use schema::text::chain;
-use sturdyref::{Auth, Identity, Listener, SecretKey, Security};
+
+use sturdyref::{Auth, Identity, SecretKey, Security};
 use tokio::task::LocalSet;
 use transfer::outgoing::Tasks;
+use transfer::zfs_failure;
 use zfs::Zfs;
 use zfs::process::launcher;
 
@@ -71,7 +73,7 @@ async fn run(args: Args) -> Result<()> {
     let zfs = Zfs::new(args.zfs, args.zpool).with_launcher();
     check_pools(&zfs, &args.zpools).await?;
 
-    let listener = Listener::bind(&args.capnp_listen_address, security.clone())?;
+    let listener = listen(&args.capnp_listen_address, security.clone())?;
     let listening = listener.local_address().clone();
     let own_auth = match &security {
         Security::Tls(identity) => Auth::Tls(identity.fingerprint()),
@@ -115,7 +117,7 @@ async fn run(args: Args) -> Result<()> {
 
 /// Says which pools are missing; an agent without any has nothing to do.
 async fn check_pools(zfs: &Zfs, wanted: &[zfs::PoolName]) -> Result<()> {
-    let found = zfs.pools().await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+    let found = zfs.pools().await.map_err(|error| zfs_failure(&error))?;
     let is_there = |pool: &&zfs::PoolName| found.iter().any(|found| found.name == **pool);
     for missing in wanted.iter().filter(|pool| !is_there(pool)) {
         tracing::warn!("there is no pool '{missing}' now; it is followed should it be imported");

@@ -3,6 +3,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use anyhow::Context;
 use schema::Place;
 use schema::text::Bytes;
 use serde::Serialize;
@@ -10,11 +11,11 @@ use transfer::report::{Plan, Route, Summary};
 use zfs::{DatasetName, Escaped, Kind, Snapshot};
 
 /// Writes to standard output. That nobody reads it any more (`| head`) is no error.
-pub(crate) fn to_stdout(text: &[u8]) -> io::Result<()> {
+pub(crate) fn to_stdout(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        other => other.context("cannot write to standard output"),
     }
 }
 

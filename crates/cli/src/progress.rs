@@ -77,10 +77,21 @@ impl Display {
                 bar.set_length(bytes);
                 bar.set_position(bytes);
                 bar.finish();
+                end_line(&bar);
             }
-            (Self::Bar(bar), None) => bar.abandon(),
+            (Self::Bar(bar), None) => {
+                bar.abandon();
+                end_line(&bar);
+            }
             (Self::Lines(_) | Self::Nothing, _) => {}
         }
+    }
+}
+
+/// What is printed next is not to stand beside the bar.
+fn end_line(bar: &ProgressBar) {
+    if !bar.is_hidden() {
+        say("");
     }
 }
 

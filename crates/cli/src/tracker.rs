@@ -26,7 +26,7 @@ impl Tracker {
     /// Connects, and checks that both sides speak the same protocol.
     pub(crate) async fn connect(capability: &SturdyRef) -> Result<Self, Failure> {
         let failed = |code, reason: String, remedy: &str| {
-            Failure::new(code, "reach the tracker at", &capability.address, reason, remedy)
+            Failure::new(code, "use the tracker at", &capability.address, reason, remedy)
         };
         let security = if speaks_tls(capability) {
             Security::Tls(Identity::ephemeral().map_err(|e| failed(Code::Failed, chain(&e), ""))?)
@@ -40,9 +40,12 @@ impl Tracker {
                     (Code::Unreachable, "Is it running, and can this machine reach that address?")
                 }
                 // Somebody answered and would not have us.
-                ConnectError::WrongKey { .. } | ConnectError::NotRestored { .. } => (
+                ConnectError::NotRestored { .. } => {
+                    (Code::Refused, "Copy the .cap file again from the tracker's machine.")
+                }
+                ConnectError::WrongKey { .. } => (
                     Code::Refused,
-                    "Ask for a new .cap file (tracker reissue NAME), if this one isn't the tracker's own any more.",
+                    "Find out who answers there. A tracker that was installed anew has new .cap files.",
                 ),
                 _ => (Code::Failed, "Run the command again; is it the tracker that listens there?"),
             };

@@ -18,9 +18,8 @@ pub fn report(result: anyhow::Result<()>) -> ExitCode {
             ExitCode::from(failure.exit_status())
         }
         None => {
-            for (depth, line) in format!("{error:#}").lines().enumerate() {
-                let indent = if depth == 0 { "" } else { "  " };
-                say(format_args!("{indent}{}", Escaped(line)));
+            for line in format!("{error:#}").lines() {
+                say(Escaped(line));
             }
             ExitCode::FAILURE
         }

@@ -4,6 +4,7 @@
 pub mod capability;
 pub mod config;
 pub mod exit;
+pub mod listen;
 pub mod log;
 mod say;
 pub mod shutdown;

@@ -38,7 +38,7 @@ impl StateFolder {
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .with_context(|| format!("cannot make the state folder {}", path.display()))?;
+            .with_context(|| unusable(path))?;
         let file = path.join("lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -46,7 +46,7 @@ impl StateFolder {
             .write(true)
             .mode(0o600)
             .open(&file)
-            .with_context(|| format!("cannot open {}", file.display()))?;
+            .with_context(|| unusable(path))?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -72,6 +72,14 @@ impl StateFolder {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// What is said before the reason.
+fn unusable(path: &Path) -> String {
+    format!(
+        "cannot use the state folder {}, which this user must be able to write (or give another: --state-dir)",
+        path.display()
+    )
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use catalogue::{MachineId, Role};
+use program::say;
 use program::state::StateFolder;
 use schema::user_capnp::admin;
 use schema::{Failure, outcome};
@@ -62,7 +63,7 @@ pub(crate) async fn forget(machine: &MachineId, state: &Path) -> Result<()> {
             outcome::read(answer.get()?.get_outcome()?)??;
         }
     }
-    eprintln!("forgot {machine}");
+    say(format_args!("forgot {machine}"));
     Ok(())
 }
 
@@ -89,7 +90,7 @@ pub(crate) async fn reissue(role: &Role, state: &Path) -> Result<()> {
             reissued.get_file()?.to_string()?.into()
         }
     };
-    eprintln!("wrote {}; the one before it is void", file.display());
+    say(format_args!("wrote {}; the one before it is void", file.display()));
     Ok(())
 }
 

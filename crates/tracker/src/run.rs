@@ -6,9 +6,11 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use catalogue::{Catalogue, Role, Store};
+use program::listen::listen;
+use program::say;
 use program::state::StateFolder;
 use schema::{Code, Failure, Location};
-use sturdyref::{Address, Auth, Identity, Listener, SecretKey, Security, capfile};
+use sturdyref::{Address, Auth, Identity, SecretKey, Security, capfile};
 
 use crate::args::Run;
 use crate::chores::{chores, do_chores};
@@ -88,7 +90,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
         tracing::warn!("TLS is disabled: whoever sees the traffic can take the capabilities");
         Security::Insecure
     };
-    let listener = Listener::bind(&settings.listen, security)?;
+    let listener = listen(&settings.listen, security)?;
     let local = listener.local_address().clone();
     let issuer = Issuer {
         auth: if settings.tls { Auth::Tls(key.fingerprint()) } else { Auth::Insecure },
@@ -113,7 +115,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let opened = (store, catalogue);
     let tracker = Rc::new(Tracker::new(opened, issuer, begin, closing.clone(), settings.state));
     let doing = tokio::task::spawn_local(do_chores(queue));
-    eprintln!("tracker listening on {local}");
+    say(format_args!("tracker listening on {local}"));
     listener.serve(Rc::new(FrontDesk(tracker.clone())), closing).await?;
     tracker.end_all().await;
     doing.abort();
@@ -143,7 +145,7 @@ async fn issue(issuer: &Issuer, store: &Store, catalogue: &mut Catalogue) -> Res
         let grant = Grant { role, generation };
         let kept = before == Some(issuer.capability(issuer.id(&grant)));
         issuer.write(&grant)?;
-        eprintln!("{} {}", if kept { "kept" } else { "wrote" }, path.display());
+        say(format_args!("{} {}", if kept { "kept" } else { "wrote" }, path.display()));
     }
     Ok(())
 }
