@@ -150,12 +150,15 @@ mod tests {
         let ends = relays.arrange(None).unwrap();
         let (dropped, let_go) = oneshot::channel();
         let (brought, bring) = oneshot::channel();
+        let (_stay, left) = oneshot::channel::<()>();
         come(&relays, &ends.sender, |client| async {
             let meeting = meeting_capnp::Client { client };
             let mut request = meeting.bring_request();
             request.get().set_source(capnp_rpc::new_client(Source { _dropped: dropped }));
             request.send().promise.await.unwrap();
             brought.send(()).unwrap();
+            // As its connection would, this keeps the thread.
+            let _ = left.await;
         });
         bring.await.unwrap();
         relays.give_up(&ends);

@@ -19,6 +19,9 @@ use crate::line::Line;
 use crate::relays::Relays;
 use crate::serve::Held;
 
+/// A transfer's destination, and its id there.
+type TransferKey = (MachineId, String);
+
 /// Shared by all that is served.
 pub(crate) struct Tracker {
     pub(crate) catalogue: RefCell<Catalogue>,
@@ -30,7 +33,7 @@ pub(crate) struct Tracker {
     pub(crate) relays: Relays,
     /// Transfers that somebody watches, so that who attaches shares them: one hold on each, and
     /// those by connections that the machine has lost since.
-    pub(crate) transfers: RefCell<HashMap<(MachineId, String), Vec<Weak<Held>>>>,
+    pub(crate) transfers: RefCell<HashMap<TransferKey, Vec<Weak<Held>>>>,
     pub(crate) chores: Chores,
     /// Cancelled when the tracker is to end.
     pub(crate) closing: CancellationToken,
