@@ -20,7 +20,7 @@ use crate::relays::Relays;
 use crate::serve::Held;
 
 /// A transfer's destination, and its id there.
-type TransferKey = (MachineId, String);
+pub(crate) type TransferKey = (MachineId, String);
 
 /// Shared by all that is served.
 pub(crate) struct Tracker {
@@ -159,6 +159,11 @@ impl Tracker {
                 line.ok_or_else(|| offline(place.machine.clone()))
             })
             .map_err(|error| failures::lookup(operation, place, &error))
+    }
+
+    /// The line to a machine, if it is connected.
+    pub(crate) fn line_of(&self, machine: &MachineId) -> Option<Rc<Line>> {
+        self.lines.borrow().values().find(|line| line.machine == *machine).cloned()
     }
 
     /// Voids a role's capability, and writes the file of the next.

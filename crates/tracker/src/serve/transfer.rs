@@ -1,6 +1,7 @@
 //! `Transfer`, as the tracker hands it out: the agent's own, cancelled when its last user goes.
 
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use capnp::{Error, ErrorKind};
 use catalogue::MachineId;
@@ -8,7 +9,11 @@ use schema::transfer_capnp::{started, transfer};
 use schema::{Failure, outcome};
 
 use crate::line::Line;
-use crate::tracker::Tracker;
+use crate::tracker::{Tracker, TransferKey};
+
+/// Who watched over a connection that a machine has lost attaches within this time, or not at all:
+/// the cli tries for 60 s.
+const ATTACH_AGAIN: Duration = Duration::from_secs(65);
 
 /// A transfer that is under way at an agent, shared by all who watch it.
 pub(crate) struct Held {
@@ -65,13 +70,37 @@ impl Drop for Held {
             transfers.remove(&key);
         }
         // A transfer outlives the tracker: whoever watches it attaches again.
-        if !self.tracker.closing.is_cancelled() {
+        if self.tracker.closing.is_cancelled() {
+            return;
+        }
+        if self.line.over.is_cancelled() {
+            self.tracker.chores.begin(let_go_later(self.tracker.clone(), key));
+        } else {
             let cancel = self.transfer.cancel_request().send().promise;
             self.tracker.chores.begin(async move {
                 // One that has ended, or whose machine is gone, needs no cancelling.
                 let _ = cancel.await;
             });
         }
+    }
+}
+
+/// Lets go of a transfer by the machine's next connection, which cancels it unless someone holds it.
+async fn let_go_later(tracker: Rc<Tracker>, (machine, id): TransferKey) {
+    tokio::time::sleep(ATTACH_AGAIN).await;
+    // A machine that is still away is beyond reach.
+    let Some(line) = tracker.line_of(&machine) else { return };
+    let mut attach = line.agent.attach_request();
+    attach.get().set_id(&id);
+    let attached = async {
+        let started = line.hear(attach.send().promise).await?;
+        // Where it is not known any more, there is nothing to cancel.
+        let started = outcome::read(started.get()?.get_outcome()?)?;
+        started.ok().map(|started| Held::new(&tracker, &line, started)).transpose()
+    };
+    match attached.await {
+        Ok(held) => drop(held),
+        Err(error) => tracing::debug!(%machine, %error, "cannot let go of a transfer"),
     }
 }
 

@@ -2,6 +2,7 @@
 //! who watches.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use capnp::Error;
 use capnp::capability::Request;
@@ -157,6 +158,36 @@ fn it_is_watched_again_when_its_machine_is_back() {
         assert!(machine.asked.try_recv().is_err(), "cancelled, or attached anew");
         drop((again, shared));
         assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
+    });
+}
+
+#[test]
+fn it_is_cancelled_at_a_machine_that_is_back_when_nobody_watches_again() {
+    run(async {
+        let key = identity();
+        let (home, tracker, machine, user) = home(&key).await;
+        let transfer = copy(&user.fleet, "stuck", "tank").await.unwrap();
+        machine.connection.close().await;
+        tracker.wait_for_line("offline");
+        drop(transfer);
+        user.connection.close().await;
+        let mut machine = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
+        let session = machine.session.clone();
+        let beat = async {
+            loop {
+                session.heartbeat_request().send().promise.await.unwrap();
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        };
+        let cancelled = async {
+            // Who watched had 60 s to come back.
+            assert_eq!(machine.asked.recv().await, Some(Asked::Attach { id: "t1".into() }));
+            assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
+        };
+        tokio::select! {
+            () = cancelled => {}
+            () = beat => {}
+        }
     });
 }
 
