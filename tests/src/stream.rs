@@ -3,12 +3,14 @@
 //! The layout is `dmu_replay_record`'s (OpenZFS, `sys/zfs_ioctl.h`), little-endian.
 
 use crate::machine::Machine;
-use crate::programs::zfs_program;
+use crate::programs::{is_real, zfs_program};
 
 /// Bytes of a record without its payload.
 const HEADER: usize = 312;
 /// Where a record but the first holds the checksum of all that came before.
 const CHECKSUM: usize = HEADER - 32;
+/// Where in its object a WRITE's block goes.
+const OFFSET: usize = 24;
 /// Fields of the first record.
 const VERSION: usize = 16;
 const KIND: usize = 32;
@@ -69,26 +71,29 @@ impl Stream {
         self.with(VERSION, self.field(VERSION) | RAW)
     }
 
-    /// The stream up to its first large block of data, and then that block for ever, each record
-    /// with its right checksum.
+    /// The stream up to its first large block of data, and then block after block of zeroes, for
+    /// ever, each record with its right checksum.
     pub fn endless(&self) -> impl FnMut() -> Vec<u8> + Send + use<> {
         const LARGE: usize = 64 << 10;
         let (start, end) = self.find_write(LARGE);
-        let record = self.0[start..end].to_vec();
-        let (header, payload) =
-            (Fletcher4::of(&record[..CHECKSUM]), Fletcher4::of(&record[HEADER..]));
+        let mut record = self.0[start..end].to_vec();
+        record[HEADER..].fill(0);
+        let payload = Fletcher4::of(&record[HEADER..]);
+        // A real kernel panics at a block that comes twice; zfs-sim takes none behind a file's end.
+        let step = if is_real() { (end - start - HEADER) as u64 } else { 0 };
         let mut head = Some(self.0[..end].to_vec());
         let mut sum = Fletcher4::of(&self.0[..end]);
         move || {
             if let Some(head) = head.take() {
                 return head;
             }
-            let mut record = record.clone();
-            sum = sum.then(&header);
+            let offset = u64_at(&record, OFFSET) + step;
+            record[OFFSET..OFFSET + 8].copy_from_slice(&offset.to_le_bytes());
+            sum = sum.then(&Fletcher4::of(&record[..CHECKSUM]));
             let so_far = sum.bytes();
             record[CHECKSUM..HEADER].copy_from_slice(&so_far);
             sum = sum.then(&Fletcher4::of(&so_far)).then(&payload);
-            record
+            record.clone()
         }
     }
 
@@ -120,7 +125,7 @@ impl Stream {
     }
 
     fn field(&self, at: usize) -> u64 {
-        u64::from_le_bytes(self.0[at..at + 8].try_into().expect("8 bytes"))
+        u64_at(&self.0, at)
     }
 
     fn with(&self, at: usize, value: u64) -> Vec<u8> {
@@ -128,6 +133,10 @@ impl Stream {
         bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
         bytes
     }
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
 }
 
 /// The checksum of streams, over `words` words of four bytes.
