@@ -221,13 +221,13 @@ fn a_direct_copy_goes_on_without_the_tracker_and_is_found_again() {
     let mut scene = Scene::new();
     let mut cli = scene.begin(&COPY[..3]);
     scene.fleet.tracker().kill();
-    cli.wait_for_line("the tracker has gone");
+    cli.wait_for_line("lost sight of the transfer");
     scene.release();
     until("a complete snapshot while there is no tracker", || {
         scene.receiver.has("home/data@s").then_some(())
     });
     scene.fleet.start_tracker();
-    cli.finish().ok().says("the tracker is back");
+    cli.finish().ok().says("the transfer is in sight again");
     scene.all_is_there();
 }
 

@@ -25,6 +25,7 @@ use program::{capability, config, exit, log, shutdown};
 
 use sturdyref::{Auth, Identity, SecretKey, Security};
 use tokio::task::LocalSet;
+use tokio::time::{sleep, timeout};
 use transfer::outgoing::Tasks;
 use transfer::zfs_failure;
 use zfs::Zfs;
@@ -38,6 +39,8 @@ use crate::uplink::Uplink;
 
 /// How long processes and connections may take to end after SIGTERM.
 const LAST_WORDS: Duration = Duration::from_secs(8);
+/// What is answered when the last transfer has ended leaves within this time.
+const ANSWERS_LEAVE: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     launcher::run_if_asked();
@@ -99,17 +102,24 @@ async fn run(args: Args) -> Result<()> {
         connect: args.connect,
         tracker: RefCell::new(tracker),
     };
-    tokio::select! {
-        () = uplink.run() => {}
-        () = stopping.cancelled() => {}
-    }
-    tracing::info!("stopping");
-    tasks.tracker.close();
-    let stopped = tokio::time::timeout(LAST_WORDS, async {
-        tasks.tracker.wait().await;
-        serving.await
-    });
-    match stopped.await {
+    let stop = async {
+        stopping.cancelled().await;
+        tracing::info!("stopping");
+        tasks.tracker.close();
+        timeout(LAST_WORDS, async {
+            tasks.tracker.wait().await;
+            let served = serving.await;
+            sleep(ANSWERS_LEAVE).await;
+            served
+        })
+        .await
+    };
+    // The line to the tracker is held to the end: whoever watches a transfer is to hear of its end.
+    let stopped = tokio::select! {
+        () = uplink.run() => return Ok(()),
+        stopped = stop => stopped,
+    };
+    match stopped {
         Ok(served) => served?.context("cannot serve connections"),
         Err(_) => bail!("processes or connections were still there after {LAST_WORDS:?}"),
     }

@@ -137,7 +137,12 @@ impl Handle {
                 return Ok(outcome);
             }
             told = now;
-            sleep(REPORT_EVERY).await;
+            // The end is told at once, all else after a while.
+            let mut ended = self.status.clone();
+            tokio::select! {
+                () = sleep(REPORT_EVERY) => {}
+                _ = ended.wait_for(|status| status.outcome.is_some()) => {}
+            }
             if watched.changed().await.is_err() && watched.borrow().outcome.is_none() {
                 return Err(capnp::Error::failed("the transfer ended without an outcome".into()));
             }

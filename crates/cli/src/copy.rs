@@ -24,8 +24,9 @@ use crate::tracker::Tracker;
 use crate::unless_interrupted;
 use crate::watch::to_the_end;
 
-/// How long to look for a tracker that has gone.
-const ATTACH_AGAIN: Duration = Duration::from_secs(60);
+/// How long to look for a tracker that has gone, and for a destination that has.
+const TRACKER_BACK: Duration = Duration::from_secs(60);
+const MACHINE_BACK: Duration = Duration::from_secs(30);
 
 /// How long the destination may take to confirm that it has ended a cancelled transfer.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
@@ -102,12 +103,12 @@ impl Running {
                 Err(error) => error,
             };
             drop(tracker);
-            self.note(format!("the tracker has gone ({lost}); the transfer may go on without it"));
+            self.note(format!("lost sight of the transfer, which may go on: {}", lost.extra));
             match self.attach(&cancel).await {
                 Ok(again) => (tracker, transfer) = again,
                 Err(failure) => break Err(failure),
             }
-            self.note("the tracker is back".to_owned());
+            self.note("the transfer is in sight again".to_owned());
         };
         self.status.send_modify(|status| status.outcome = Some(outcome));
     }
@@ -163,28 +164,31 @@ impl Running {
     }
 
     async fn keep_trying(&self) -> Result<(Tracker, transfer::Client), Failure> {
-        let until = Instant::now() + ATTACH_AGAIN;
+        let since = Instant::now();
         let mut backoff = Backoff::new();
         loop {
-            let failure = match self.try_attach().await {
+            let NotAttached { failure, patience } = match self.try_attach().await {
                 Ok(attached) => return Ok(attached),
-                Err(failure) => failure,
+                Err(error) => error,
             };
-            if Instant::now() >= until {
-                return Err(Failure::new(
-                    Code::Failed,
-                    "watch the transfer to",
-                    &self.place,
-                    format!("the tracker is away: {}", failure.reason),
-                    SEE_LATER,
-                ));
+            if since.elapsed() >= patience {
+                return Err(Failure {
+                    operation: "watch the transfer to".to_owned(),
+                    subject: self.place.to_string(),
+                    remedy: SEE_LATER.to_owned(),
+                    ..failure
+                });
             }
             sleep(backoff.next_delay()).await;
         }
     }
 
-    async fn try_attach(&self) -> Result<(Tracker, transfer::Client), Failure> {
-        let tracker = Tracker::connect(&self.capability).await?;
+    async fn try_attach(&self) -> Result<(Tracker, transfer::Client), NotAttached> {
+        let tracker = Tracker::connect(&self.capability).await.map_err(|failure| {
+            let refused = matches!(failure.code, Code::Refused | Code::OtherProtocol);
+            let patience = if refused { Duration::ZERO } else { TRACKER_BACK };
+            NotAttached { failure, patience }
+        })?;
         let asked = async {
             let mut request = tracker.fleet.attach_request();
             wire::write_place(request.get().init_destination(), &self.place);
@@ -192,11 +196,25 @@ impl Running {
             let answer = request.send().promise.await?;
             read_started(outcome::read(answer.get()?.get_outcome()?)?)
         };
-        let exception =
-            |error| Failure::from_exception("watch the transfer to", &self.place, &error);
-        let (_, transfer) = asked.await.map_err(exception)??;
-        Ok((tracker, transfer))
+        match asked.await {
+            Ok(Ok((_, transfer))) => Ok((tracker, transfer)),
+            Ok(Err(failure)) => {
+                let offline = failure.code == Code::Offline;
+                let patience = if offline { MACHINE_BACK } else { Duration::ZERO };
+                Err(NotAttached { failure, patience })
+            }
+            Err(error) => {
+                let failure = Failure::from_exception("watch", &self.place, &error);
+                Err(NotAttached { failure, patience: TRACKER_BACK })
+            }
+        }
     }
+}
+
+/// Why a transfer could not be found again, and for how long it is worth trying.
+struct NotAttached {
+    failure: Failure,
+    patience: Duration,
 }
 
 /// Takes what the agent reports.

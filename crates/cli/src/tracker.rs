@@ -40,7 +40,7 @@ impl Tracker {
                     (Code::Unreachable, "Is it running, and can this machine reach that address?")
                 }
                 // Somebody answered and would not have us.
-                ConnectError::NotRestored { .. } => {
+                ConnectError::NotRestored { .. } | ConnectError::SpeaksTls { .. } => {
                     (Code::Refused, "Copy the .cap file again from the tracker's machine.")
                 }
                 ConnectError::WrongKey { .. } => (

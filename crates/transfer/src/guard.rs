@@ -48,6 +48,12 @@ impl Expected {
         if begin.features.resuming() {
             return Err("it goes on with another, and is not whole".into());
         }
+        if begin.to_guid != self.guid {
+            return Err(format!(
+                "it is of a snapshot with the GUID {}, not {}",
+                begin.to_guid, self.guid
+            ));
+        }
         // `zfs receive` names the snapshot as the stream does.
         let label = begin.to_name.split_once('@').map(|(_, label)| label);
         if label != Some(self.label.as_str()) {
@@ -55,12 +61,6 @@ impl Expected {
                 "it is of '{}', not of '@{}'",
                 Escaped(&begin.to_name),
                 self.label
-            ));
-        }
-        if begin.to_guid != self.guid {
-            return Err(format!(
-                "it is of a snapshot with the GUID {}, not {}",
-                begin.to_guid, self.guid
             ));
         }
         if begin.kind != self.kind {
