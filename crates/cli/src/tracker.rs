@@ -26,7 +26,10 @@ impl Tracker {
     /// Connects, and checks that both sides speak the same protocol.
     pub(crate) async fn connect(capability: &SturdyRef) -> Result<Self, Failure> {
         let failed = |code, reason: String, remedy: &str| {
-            Failure::new(code, "use the tracker at", &capability.address, reason, remedy)
+            let unreachable = code == Code::Unreachable;
+            let verb = if unreachable { "reach" } else { "use" };
+            let operation = format!("{verb} the tracker at");
+            Failure::new(code, operation, &capability.address, reason, remedy)
         };
         let security = if speaks_tls(capability) {
             Security::Tls(Identity::ephemeral().map_err(|e| failed(Code::Failed, chain(&e), ""))?)
