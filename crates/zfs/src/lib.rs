@@ -1,4 +1,5 @@
-//! ZFS, typed: names, GUIDs, datasets, snapshots, what `zfs` prints and how a stream begins.
+//! ZFS, typed: names, GUIDs, datasets, snapshots, what `zfs` prints, resume tokens and send
+//! streams.
 //!
 //! Pure, but for the feature `process`, which runs `zfs` and `zpool`. Knows nothing of the network.
 
@@ -8,6 +9,7 @@ pub mod estimate;
 pub mod events;
 pub mod listing;
 pub mod names;
+mod nvlist;
 pub mod output;
 pub mod pool;
 #[cfg(feature = "process")]
@@ -15,6 +17,7 @@ pub mod process;
 pub mod property;
 pub mod reason;
 pub mod stream;
+pub mod token;
 
 pub use dataset::{Dataset, Guid, Kind, Properties, Snapshot};
 pub use escape::Escaped;
@@ -22,9 +25,11 @@ pub use events::Event;
 pub use names::{
     DatasetName, DatasetPath, FullName, NameError, PoolName, SnapshotLabel, SnapshotName,
 };
+pub use nvlist::NvlistError;
 pub use output::UnexpectedLine;
 pub use pool::Pool;
 #[cfg(feature = "process")]
 pub use process::Zfs;
 pub use property::{PropertyName, PropertyValue, Source};
 pub use reason::Reason;
+pub use token::{ResumeToken, TokenError};

@@ -1,7 +1,6 @@
 //! The first record of a send stream, read before any of it is given to `zfs receive`.
 //!
-//! The format is OpenZFS's `include/sys/zfs_ioctl.h`: a `struct dmu_replay_record` of 312 bytes,
-//! whose union holds a `struct drr_begin`, in the byte order of the machine that sends:
+//! A record as in [`record`](super::record), whose union holds a `struct drr_begin`:
 //!
 //! | bytes    | field               |                                                      |
 //! |----------|---------------------|------------------------------------------------------|
@@ -16,12 +15,11 @@
 //! | 48..56   | `drr_fromguid`      | the snapshot that it starts from, 0: none            |
 //! | 56..312  | `drr_toname`        | the snapshot's full name at the sender, NUL-ended    |
 
+use super::record::{ByteOrder, Fields, RecordKind};
 use crate::dataset::{Guid, Kind};
 
 /// `DMU_BACKUP_MAGIC`.
 const MAGIC: u64 = 0x2_f5ba_cbac;
-/// `DRR_BEGIN`.
-const RECORD_BEGIN: u32 = 0;
 /// `DMU_SUBSTREAM` and `DMU_COMPOUNDSTREAM`.
 const HEADER_SUBSTREAM: u64 = 1;
 const HEADER_COMPOUND: u64 = 2;
@@ -70,14 +68,15 @@ pub enum BeginError {
 
 impl Begin {
     /// The record's length in bytes.
-    pub const LEN: usize = 312;
+    pub const LEN: usize = super::record::LEN;
 
     /// Reads the record.
     pub fn parse(record: &[u8; Self::LEN]) -> Result<Self, BeginError> {
-        let fields = Fields::new(record)?;
-        match fields.u32(0) {
-            RECORD_BEGIN => {}
-            other => return Err(BeginError::OtherRecord(other)),
+        let order = Self::byte_order(record).ok_or(BeginError::NotAStream)?;
+        let fields = Fields { record, order };
+        match fields.kind() {
+            RecordKind::Begin => {}
+            _ => return Err(BeginError::OtherRecord(fields.u32(0))),
         }
         let version = fields.u64(16);
         match version & 0b11 {
@@ -102,39 +101,12 @@ impl Begin {
             payload_len: fields.u32(4),
         })
     }
-}
 
-/// The record's numbers, in the sender's byte order.
-struct Fields<'a> {
-    record: &'a [u8; Begin::LEN],
-    big_endian: bool,
-}
-
-impl<'a> Fields<'a> {
-    /// The magic tells the byte order.
-    fn new(record: &'a [u8; Begin::LEN]) -> Result<Self, BeginError> {
-        [false, true]
-            .map(|big_endian| Self { record, big_endian })
+    /// That of the whole stream, told by the magic; `None`: there is no magic.
+    pub(super) fn byte_order(record: &[u8; Self::LEN]) -> Option<ByteOrder> {
+        [ByteOrder::Little, ByteOrder::Big]
             .into_iter()
-            .find(|fields| fields.u64(8) == MAGIC)
-            .ok_or(BeginError::NotAStream)
-    }
-
-    fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(&self.record[at..at + N]);
-        if self.big_endian {
-            bytes.reverse();
-        }
-        bytes
-    }
-
-    fn u32(&self, at: usize) -> u32 {
-        u32::from_le_bytes(self.bytes(at))
-    }
-
-    fn u64(&self, at: usize) -> u64 {
-        u64::from_le_bytes(self.bytes(at))
+            .find(|&order| Fields { record, order }.u64(8) == MAGIC)
     }
 }
 
