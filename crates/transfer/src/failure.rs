@@ -45,7 +45,26 @@ fn classify(reason: Option<Reason>) -> (Code, &'static str) {
         Some(Reason::BadStream) => {
             (Code::Failed, "The stream was cut or damaged. Run the command again.")
         }
-        Some(Reason::NothingToAbort) | None => {
+        Some(Reason::Suspended) => {
+            (Code::Failed, "Bring the pool back with `zpool clear`, then run the command again.")
+        }
+        Some(Reason::PartialState) => (
+            Code::Refused,
+            "Finish the interrupted receive at the destination, or abort it with: zfs receive -A",
+        ),
+        Some(
+            Reason::Modified
+            | Reason::NoCommonSnapshot
+            | Reason::NeedsLargeBlocks
+            | Reason::EmbeddedBlocks
+            | Reason::UnsupportedStream
+            | Reason::OtherKey
+            | Reason::OtherDevice
+            | Reason::CorruptToken
+            | Reason::BaseGone
+            | Reason::Held,
+        ) => (Code::Refused, "The destination takes no such stream. Choose another name for it."),
+        Some(Reason::NothingToAbort | Reason::NotHeld) | None => {
             (Code::Failed, "Run the command again; if it fails again, look into what ZFS said.")
         }
     }

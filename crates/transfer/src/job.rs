@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zfs::process::ReceiveOptions;
 use zfs::process::Zfs;
-use zfs::{DatasetName, DatasetPath, Guid, Properties, Snapshot, SnapshotLabel};
+use zfs::{DatasetName, DatasetPath, Guid, Properties, Snapshot, SnapshotLabel, SnapshotName};
 
 use crate::broker::Broker;
 use crate::dial::{self, Line};
@@ -203,6 +203,7 @@ impl Transfer {
         announced: u64,
     ) -> Result<u64, Failure> {
         let target = &self.job.target;
+        let name = self.received_name(snapshot)?;
         let options = ReceiveOptions::first(plan.kind, &self.job.id);
         let expected = Expected {
             guid: snapshot.guid,
@@ -218,7 +219,7 @@ impl Transfer {
         };
         let remote = Remote { client: &line.source, place: &plan.source };
         let (ended_by_sender, stop) = (incoming.ended.clone(), cancel.child_token());
-        let start = || zfs.receive(target, &options);
+        let start = || zfs.receive(&name, &options);
         let mut receiving =
             pin!(incoming::receive(incoming, start, target, &expected, &stop, count));
         let mut sending = pin!(remote.send(snapshot, plan.raw, sink));
@@ -266,6 +267,12 @@ impl Transfer {
             }
             Err(_) => Err(failure),
         }
+    }
+
+    fn received_name(&self, snapshot: &Snapshot) -> Result<SnapshotName, Failure> {
+        self.job.target.at(snapshot.label.clone()).map_err(|error| {
+            Failure::new(Code::Usage, "receive", "", error, "Give the destination a shorter name.")
+        })
     }
 
     fn note(&self, note: String) {

@@ -14,7 +14,7 @@ use time::macros::format_description;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use zfs::process::{SendFlags, Zfs};
+use zfs::process::{self, SendFlags, Zfs};
 use zfs::{Dataset, DatasetName, Snapshot, SnapshotName};
 
 use crate::failure::zfs_failure;
@@ -93,12 +93,8 @@ impl Source {
         }
     }
 
-    async fn prepare(
-        &self,
-        wanted: &Snapshot,
-        raw: bool,
-    ) -> Result<(SnapshotName, SendFlags), Failure> {
-        let name = self.checked(wanted).await?;
+    async fn prepare(&self, wanted: &Snapshot, raw: bool) -> Result<process::Stream, Failure> {
+        let snapshot = self.checked(wanted).await?;
         let encrypted = self.dataset().await?.properties.encrypted;
         if encrypted && !raw {
             return Err(Failure::new(
@@ -109,13 +105,13 @@ impl Source {
                 "Encrypted datasets are sent raw.",
             ));
         }
-        Ok((name, SendFlags { raw, ..SendFlags::default() }))
+        let flags = SendFlags { raw, ..SendFlags::default() };
+        Ok(process::Stream::Snapshot { snapshot, base: None, flags })
     }
 
     async fn estimate(&self, wanted: &Snapshot, raw: bool) -> Result<u64, Failure> {
-        let (name, flags) = self.prepare(wanted, raw).await?;
-        let estimate =
-            self.zfs.estimate(&name, flags).await.map_err(|error| zfs_failure(&error))?;
+        let stream = self.prepare(wanted, raw).await?;
+        let estimate = self.zfs.estimate(&stream).await.map_err(|error| zfs_failure(&error))?;
         Ok(estimate.unwrap_or(0))
     }
 
@@ -151,7 +147,7 @@ impl Source {
         raw: bool,
         sink: byte_stream::Client,
     ) -> Result<u64, Failure> {
-        let (name, flags) = self.prepare(wanted, raw).await?;
+        let made = self.prepare(wanted, raw).await?;
         let busy = Busy::begin(&self.sending).ok_or_else(|| {
             Failure::new(
                 Code::Refused,
@@ -164,8 +160,7 @@ impl Source {
         // Gone with this call's future, and so with the caller.
         let caller = self.tasks.shutdown.child_token();
         let watch = caller.clone().drop_guard();
-        let stream =
-            Stream { zfs: self.zfs.clone(), name, flags, sink, cancel: caller, _busy: busy };
+        let stream = Stream { zfs: self.zfs.clone(), made, sink, cancel: caller, _busy: busy };
         let sent = tokio::task::spawn_local(self.tasks.tracker.track_future(stream.run())).await;
         drop(watch);
         sent.unwrap_or_else(|error| {
@@ -177,8 +172,7 @@ impl Source {
 /// One `zfs send` on its way into a sink.
 struct Stream {
     zfs: Zfs,
-    name: SnapshotName,
-    flags: SendFlags,
+    made: process::Stream,
     sink: byte_stream::Client,
     cancel: CancellationToken,
     _busy: Busy,
@@ -203,9 +197,9 @@ impl Stream {
     /// Returns the bytes sent, once the process is gone. Ends the sink only after `zfs send` has
     /// exited with 0.
     async fn run(self) -> Result<u64, Failure> {
-        let mut process =
-            self.zfs.send(&self.name, self.flags).map_err(|error| zfs_failure(&error))?;
-        tracing::info!(snapshot = %self.name, "sending");
+        let name = self.made.snapshot();
+        let mut process = self.zfs.send(&self.made).map_err(|error| zfs_failure(&error))?;
+        tracing::info!(snapshot = %name, "sending");
         let pumped = tokio::select! {
             pumped = pump(&mut process, &self.sink) => pumped,
             () = self.cancel.cancelled() => Err(capnp::Error::disconnected("cancelled".into())),
@@ -216,8 +210,8 @@ impl Stream {
                 if let Err(error) = process.stop().await {
                     tracing::warn!(%error, "cannot wait for zfs send");
                 }
-                tracing::info!(snapshot = %self.name, %error, "the receiver has gone");
-                return Err(Failure::from_exception("send", &self.name, &error));
+                tracing::info!(snapshot = %name, %error, "the receiver has gone");
+                return Err(Failure::from_exception("send", name, &error));
             }
         };
         let warnings = process.finish().await.map_err(|error| zfs_failure(&error))?;
@@ -225,7 +219,7 @@ impl Stream {
             tracing::warn!(%warnings, "zfs send");
         }
         let ended = self.sink.end_request().send().promise.await;
-        ended.map_err(|error| Failure::from_exception("end the stream of", &self.name, &error))?;
+        ended.map_err(|error| Failure::from_exception("end the stream of", name, &error))?;
         Ok(bytes)
     }
 }

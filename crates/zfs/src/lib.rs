@@ -7,6 +7,7 @@ pub mod dataset;
 pub mod escape;
 pub mod estimate;
 pub mod events;
+pub mod hold;
 pub mod listing;
 pub mod names;
 mod nvlist;
@@ -22,8 +23,10 @@ pub mod token;
 pub use dataset::{Dataset, Guid, Kind, Properties, Snapshot};
 pub use escape::Escaped;
 pub use events::Event;
+pub use hold::{Hold, HoldTag, TagError};
 pub use names::{
-    DatasetName, DatasetPath, FullName, NameError, PoolName, SnapshotLabel, SnapshotName,
+    Base, BookmarkName, DatasetName, DatasetPath, FullName, NameError, PoolName, SnapshotLabel,
+    SnapshotName,
 };
 pub use nvlist::NvlistError;
 pub use output::UnexpectedLine;

@@ -125,7 +125,7 @@ pub fn parse(datasets: &str, snapshots: &str) -> Result<Vec<Dataset>, Unexpected
 }
 
 /// Whether ZFS keeps the dataset to itself: `tank/a/%recv`, an increment on its way.
-fn is_internal(name: &str) -> bool {
+pub(crate) fn is_internal(name: &str) -> bool {
     name.contains('%')
 }
 

@@ -1,4 +1,4 @@
-//! The names of pools, datasets and snapshots, as types.
+//! The names of pools, datasets, snapshots and bookmarks, as types.
 //!
 //! Parsed once, where they enter the program; a value of these types is always safe to pass to
 //! `zfs`: a full name begins with its pool's letter, so it can't be taken for an option.
@@ -187,10 +187,12 @@ impl DatasetName {
 
     /// The snapshot `label` of this dataset.
     pub fn at(&self, label: SnapshotLabel) -> Result<SnapshotName, NameError> {
-        let name = SnapshotName { dataset: self.clone(), label };
-        let text = name.to_string();
-        check("snapshot name", &text, check_length(&text))?;
-        Ok(name)
+        SnapshotName::new(self.clone(), label)
+    }
+
+    /// The bookmark `label` of this dataset.
+    pub fn bookmark(&self, label: SnapshotLabel) -> Result<BookmarkName, NameError> {
+        BookmarkName::new(self.clone(), label)
     }
 }
 
@@ -216,22 +218,86 @@ impl fmt::Display for DatasetName {
     }
 }
 
-/// A snapshot's full name: `tank/a@monday`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SnapshotName {
-    dataset: DatasetName,
-    label: SnapshotLabel,
+macro_rules! labelled_name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $separator:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name {
+            dataset: DatasetName,
+            label: SnapshotLabel,
+        }
+
+        impl $name {
+            /// The two may each be legal and yet be too long together.
+            fn new(dataset: DatasetName, label: SnapshotLabel) -> Result<Self, NameError> {
+                let name = Self { dataset, label };
+                let text = name.to_string();
+                check($what, &text, check_length(&text))?;
+                Ok(name)
+            }
+
+            /// The dataset that it is of.
+            pub fn dataset(&self) -> &DatasetName {
+                &self.dataset
+            }
+
+            /// Its own name, the part behind the dataset's.
+            pub fn label(&self) -> &SnapshotLabel {
+                &self.label
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                match text.split_once($separator) {
+                    Some((dataset, label)) => Self::new(dataset.parse()?, label.parse()?),
+                    None => Err(NameError {
+                        what: $what,
+                        text: text.to_owned(),
+                        why: format!("there is no '{}' in it", $separator),
+                    }),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}{}", self.dataset, $separator, self.label)
+            }
+        }
+    };
 }
 
-impl SnapshotName {
-    /// The dataset that the snapshot is of.
-    pub fn dataset(&self) -> &DatasetName {
-        &self.dataset
-    }
+labelled_name!(
+    /// A snapshot's full name: `tank/a@monday`.
+    SnapshotName,
+    "snapshot name",
+    '@'
+);
+labelled_name!(
+    /// A bookmark's full name: `tank/a#monday`.
+    BookmarkName,
+    "bookmark name",
+    '#'
+);
 
-    /// The part behind the `@`.
-    pub fn label(&self) -> &SnapshotLabel {
-        &self.label
+/// What an increment starts from: a snapshot, or the bookmark that is left of one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Base {
+    /// It is still there.
+    Snapshot(SnapshotName),
+    /// It may be gone; its bookmark is enough to send what came after it.
+    Bookmark(BookmarkName),
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snapshot(name) => name.fmt(f),
+            Self::Bookmark(name) => name.fmt(f),
+        }
     }
 }
 
@@ -240,17 +306,15 @@ pub trait FullName: fmt::Display + sealed::Sealed {}
 
 impl FullName for DatasetName {}
 impl FullName for SnapshotName {}
+impl FullName for BookmarkName {}
+impl FullName for Base {}
 
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::DatasetName {}
     impl Sealed for super::SnapshotName {}
-}
-
-impl fmt::Display for SnapshotName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.dataset, self.label)
-    }
+    impl Sealed for super::BookmarkName {}
+    impl Sealed for super::Base {}
 }
 
 #[cfg(test)]
@@ -305,8 +369,26 @@ mod tests {
         let path: DatasetPath = "x".repeat(250).parse().unwrap();
         let name = DatasetName::new("tank".parse().unwrap(), path).unwrap();
         assert!(name.at("s".repeat(10).parse().unwrap()).is_err());
+        assert!(name.bookmark("s".repeat(10).parse().unwrap()).is_err());
         let pool = "t".repeat(10).parse().unwrap();
         assert!(DatasetName::new(pool, "x".repeat(250).parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_snapshot_and_a_bookmark_are_a_dataset_a_sign_and_a_label() {
+        let snapshot: SnapshotName = "tank/a b@two words".parse().unwrap();
+        assert_eq!(snapshot.dataset().to_string(), "tank/a b");
+        assert_eq!(snapshot.label().as_str(), "two words");
+        assert_eq!(snapshot.to_string(), "tank/a b@two words");
+        let bookmark: BookmarkName = "tank/a b#two words".parse().unwrap();
+        assert_eq!(bookmark, snapshot.dataset().bookmark(snapshot.label().clone()).unwrap());
+        assert_eq!(Base::Bookmark(bookmark).to_string(), "tank/a b#two words");
+        for text in ["tank/a", "tank/a#b", "tank/a@", "@b", "-rf@b", "tank/a@b@c", "tank/a@b#c"] {
+            text.parse::<SnapshotName>().unwrap_err();
+        }
+        for text in ["tank/a", "tank/a@b", "tank/a#", "#b", "tank/a#b/c"] {
+            text.parse::<BookmarkName>().unwrap_err();
+        }
     }
 
     #[test]

@@ -37,6 +37,13 @@ impl Pool {
     }
 }
 
+/// The feature that a line of `zpool get -Hp -o property,value all POOL` tells of, by its short
+/// name (`large_blocks`), if the pool has it enabled or in use.
+pub fn parse_feature(line: &str) -> Option<&str> {
+    let (name, value) = line.strip_prefix("feature@")?.split_once('\t')?;
+    matches!(value, "enabled" | "active").then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +56,19 @@ mod tests {
             let pool = Pool::parse(&format!("tank\t8870246368721594442\t{health}")).unwrap();
             assert_eq!(pool.guid, Guid(8870246368721594442));
             assert_eq!((pool.name.as_str(), pool.is_readable()), ("tank", readable), "{health}");
+        }
+    }
+
+    #[test]
+    fn a_feature_counts_if_it_is_enabled_or_active() {
+        for (line, feature) in [
+            ("feature@lz4_compress\tactive", Some("lz4_compress")),
+            ("feature@large_blocks\tenabled", Some("large_blocks")),
+            ("feature@zstd_compress\tdisabled", None),
+            ("unsupported@com.example:x\tinactive", None),
+            ("readonly\toff", None),
+        ] {
+            assert_eq!(parse_feature(line), feature, "{line}");
         }
     }
 

@@ -11,30 +11,80 @@ pub enum Reason {
     NotAFilesystem,
     /// What was to be made is there already.
     Exists,
+    /// The snapshot isn't held by this tag.
+    NotHeld,
+    /// A hold or a clone keeps a snapshot from being destroyed.
+    Held,
     /// In use: being received, sent or mounted.
     Busy,
     /// The pool is full, or a quota is.
     OutOfSpace,
+    /// The pool has lost too many devices, and stands still.
+    Suspended,
     /// The user lacks the right (see `zfs allow`).
     NotPermitted,
     /// An encrypted dataset's key isn't loaded.
     KeyNotLoaded,
+    /// What was to be received is under another encryption key than what is there, or the one is
+    /// raw and the other isn't.
+    OtherKey,
+    /// The destination has changed since its latest snapshot, or has a newer one than the base.
+    Modified,
+    /// The increment starts from another snapshot than the destination's latest.
+    NoCommonSnapshot,
+    /// An interrupted receive is in the way: it must be finished or aborted.
+    PartialState,
+    /// The destination was received with large blocks, and the increment is without.
+    NeedsLargeBlocks,
+    /// Small blocks within their pointers can't be received below an encrypted dataset.
+    EmbeddedBlocks,
+    /// The stream needs what this ZFS or pool can't do, or doesn't fit the interrupted one. ZFS
+    /// says so too if the destination got a snapshot while an increment was received.
+    UnsupportedStream,
     /// What was to be received doesn't fit: cut, garbled, or no stream at all.
     BadStream,
+    /// What was to be sent, or what it starts from, isn't there any more, or not in that order.
+    BaseGone,
+    /// What was to be sent and what it starts from aren't of the same dataset.
+    OtherDevice,
+    /// The token isn't one that ZFS made, or was changed.
+    CorruptToken,
     /// A receive that has nothing to abort.
     NothingToAbort,
 }
 
 /// The words of OpenZFS 2.3 and the reason they give, the more telling ones first.
-const WORDS: [(&str, Reason); 16] = [
+const WORDS: [(&str, Reason); 37] = [
+    ("I/O is currently suspended", Reason::Suspended),
     ("space quota exceeded", Reason::OutOfSpace),
     ("out of space", Reason::OutOfSpace),
     ("permission denied", Reason::NotPermitted),
     ("Permission denied", Reason::NotPermitted),
     ("key must be loaded", Reason::KeyNotLoaded),
+    ("encryption key does not match", Reason::OtherKey),
+    ("IV set guid mismatch", Reason::OtherKey),
+    ("resume token is corrupt", Reason::CorruptToken),
+    ("requires -L (--large-block)", Reason::NeedsLargeBlocks),
+    ("incompatible embedded data stream feature", Reason::EmbeddedBlocks),
+    ("must be upgraded to receive this stream", Reason::UnsupportedStream),
+    ("contains partially-complete state", Reason::PartialState),
+    // The dataset in which ZFS keeps an interrupted increment.
+    ("/%recv", Reason::PartialState),
+    ("has been modified since most recent snapshot", Reason::Modified),
+    ("does not match incremental source", Reason::NoCommonSnapshot),
+    ("incremental source", Reason::BaseGone),
+    ("used in the initial send no longer exists", Reason::BaseGone),
+    ("not an earlier snapshot from the same fs", Reason::BaseGone),
+    ("No such process", Reason::BaseGone),
+    ("Invalid cross-device link", Reason::OtherDevice),
+    ("it's being held", Reason::Held),
+    ("clones of previous snapshots exist", Reason::Held),
+    ("snapshot has dependent clones", Reason::Held),
+    ("no such tag on this dataset", Reason::NotHeld),
     ("is not a filesystem", Reason::NotAFilesystem),
     ("must specify -F", Reason::Exists),
     ("already exists", Reason::Exists),
+    ("bookmark exists", Reason::Exists),
     ("dataset is busy", Reason::Busy),
     ("does not have any resumable receive state to abort", Reason::NothingToAbort),
     ("no such pool", Reason::NotFound),
@@ -46,16 +96,23 @@ const WORDS: [(&str, Reason); 16] = [
 ];
 
 impl Reason {
-    /// The reason that ZFS's message gives, if it is one that is known.
-    pub fn of(message: &str) -> Option<Self> {
-        let message = without_names(message);
+    /// The reason that ZFS's message on the dataset, snapshot or bookmark `subject` gives, if it
+    /// is one that is known.
+    pub fn of(message: &str, subject: &str) -> Option<Self> {
+        let message = without_names(message, subject);
         WORDS.iter().find(|(words, _)| message.contains(words)).map(|&(_, reason)| reason)
     }
 }
 
-/// The message without what it quotes: a dataset may be called `does not exist`.
-fn without_names(message: &str) -> String {
-    let message = format!(" {}", message.replace('\n', " "));
+/// The message without what it quotes and without the subject, which it often names without
+/// quotes: a dataset may be called `does not exist`.
+fn without_names(message: &str, subject: &str) -> String {
+    let mut message = format!(" {}", message.replace('\n', " "));
+    let dataset = subject.split(['@', '#']).next().unwrap_or_default();
+    // A pool's name could be a word of the message.
+    if dataset.contains('/') {
+        message = message.replace(dataset, "");
+    }
     let mut rest = message.as_str();
     let mut words = String::new();
     // A name has no quote in it, and an apostrophe has no space before it.
@@ -115,7 +172,7 @@ mod tests {
             ("cannot get event: permission denied", NotPermitted),
             ("'tank/fs' does not have any resumable receive state to abort", NothingToAbort),
         ] {
-            assert_eq!(Reason::of(message), Some(reason), "{message}");
+            assert_eq!(Reason::of(message, ""), Some(reason), "{message}");
         }
     }
 
@@ -127,7 +184,7 @@ mod tests {
             "cannot open 'tank/does not exist': I/O error",
             "'tank/out of space' can't be put into 'x'",
         ] {
-            assert_eq!(Reason::of(message), None, "{message}");
+            assert_eq!(Reason::of(message, "tank/x"), None, "{message}");
         }
     }
 }

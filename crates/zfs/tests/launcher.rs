@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use zfs::Zfs;
-use zfs::process::{SendFlags, launcher};
+use zfs::process::{SendFlags, Stream, launcher};
 
 /// The first argument of the program that starts a process; the second is the fake `zfs`.
 const STARTER: &str = "start-a-process";
@@ -41,14 +41,15 @@ fn runtime() -> tokio::runtime::Runtime {
 fn start(zfs: &Path) {
     runtime().block_on(async {
         let zfs = Zfs::new(zfs.into(), "zpool".into()).with_launcher();
-        let process = zfs.send(&snapshot(), SendFlags::default()).unwrap();
+        let process = zfs.send(&stream()).unwrap();
         println!("{}", process.pid().unwrap());
         std::future::pending::<()>().await;
     });
 }
 
-fn snapshot() -> zfs::SnapshotName {
-    "tank/fs".parse::<zfs::DatasetName>().unwrap().at("s".parse().unwrap()).unwrap()
+fn stream() -> Stream {
+    let snapshot = "tank/fs@s".parse().unwrap();
+    Stream::Snapshot { snapshot, base: None, flags: SendFlags::default() }
 }
 
 fn a_process_dies_with_its_killed_parent() {
@@ -85,7 +86,7 @@ fn a_process_dies_with_its_killed_parent() {
 fn a_program_that_cannot_be_started_is_named() {
     runtime().block_on(async {
         let zfs = Zfs::new("/nowhere/zfs".into(), "zpool".into()).with_launcher();
-        let process = zfs.send(&snapshot(), SendFlags::default()).unwrap();
+        let process = zfs.send(&stream()).unwrap();
         let error = zfs::process::OperationError::why(&process.finish().await.unwrap_err());
         assert!(error.starts_with("cannot start /nowhere/zfs: No such file"), "{error}");
     });

@@ -72,7 +72,7 @@ pub trait OperationError: std::error::Error {
 
     /// Why, so far as ZFS's words are known.
     fn reason(&self) -> Option<Reason> {
-        Reason::of(self.zfs_message()?)
+        Reason::of(self.zfs_message()?, self.subject())
     }
 
     /// The subject, its pool or its parent isn't there.
@@ -144,9 +144,39 @@ operation_error!(
     "read a property of"
 );
 operation_error!(
+    /// A property couldn't be set.
+    SetPropertyError,
+    "set a property of"
+);
+operation_error!(
     /// A snapshot couldn't be taken.
     SnapshotError,
     "take the snapshot"
+);
+operation_error!(
+    /// A snapshot couldn't be bookmarked.
+    BookmarkError,
+    "bookmark"
+);
+operation_error!(
+    /// A snapshot couldn't be held.
+    HoldError,
+    "hold"
+);
+operation_error!(
+    /// A hold couldn't be released.
+    ReleaseError,
+    "release a hold on"
+);
+operation_error!(
+    /// The holds couldn't be listed.
+    HoldsError,
+    "list the holds of"
+);
+operation_error!(
+    /// A dataset couldn't be rolled back, or not all the way.
+    RollbackError,
+    "roll back to"
 );
 operation_error!(
     /// A dataset couldn't be made.

@@ -1,18 +1,40 @@
 //! Pools, datasets and snapshots, listed.
 
+use std::collections::BTreeSet;
+
 use super::Zfs;
 use super::command::each_line;
 use super::error::{ListError, OperationError};
 use crate::dataset::Dataset;
 use crate::listing::{DATASET_COLUMNS, Listing, SNAPSHOT_COLUMNS};
 use crate::names::{DatasetName, PoolName};
-use crate::pool::{POOL_COLUMNS, Pool};
+use crate::pool::{POOL_COLUMNS, Pool, parse_feature};
 
 /// How much below a dataset is listed with it.
-#[derive(Clone, Copy)]
-enum Depth {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The dataset without those below it.
     Alone,
+    /// All of them.
     Everything,
+}
+
+impl Depth {
+    /// The arguments of a `zfs list` of datasets.
+    fn of_datasets(self) -> &'static [&'static str] {
+        match self {
+            Self::Alone => &["-d", "0"],
+            Self::Everything => &["-r"],
+        }
+    }
+
+    /// The arguments of a `zfs list` of snapshots and bookmarks, one level below their dataset.
+    pub(super) fn of_snapshots(self) -> &'static [&'static str] {
+        match self {
+            Self::Alone => &["-d", "1"],
+            Self::Everything => &["-r"],
+        }
+    }
 }
 
 impl Zfs {
@@ -41,6 +63,19 @@ impl Zfs {
         Ok(pools)
     }
 
+    /// The names of a pool's features that are enabled or active: `large_blocks`, ...
+    pub async fn pool_features(&self, pool: &PoolName) -> Result<BTreeSet<String>, ListError> {
+        let command = self.zpool(&["get", "-Hp", "-o", "property,value", "all", pool.as_str()]);
+        let mut features = BTreeSet::new();
+        each_line(command, |line| {
+            features.extend(parse_feature(line).map(str::to_owned));
+            Ok(())
+        })
+        .await
+        .map_err(|error| ListError::new(pool, error))?;
+        Ok(features)
+    }
+
     /// All datasets of a pool, its root first, with their snapshots and bookmarks.
     ///
     /// Two commands whatever their number: see [`crate::listing`].
@@ -60,19 +95,14 @@ impl Zfs {
     }
 
     async fn list(&self, dataset: &DatasetName, depth: Depth) -> Result<Vec<Dataset>, ListError> {
-        // A dataset's snapshots are one level below it.
-        let (for_datasets, for_snapshots) = match depth {
-            Depth::Alone => (["-d", "0"].as_slice(), ["-d", "1"].as_slice()),
-            Depth::Everything => (["-r"].as_slice(), ["-r"].as_slice()),
-        };
         let subject = dataset.to_string();
         let command = |types, columns: &[&str], depth: &[&str]| {
             let columns = columns.join(",");
             let head = ["list", "-Hp", "-t", types, "-o", &columns];
             self.zfs(&[&head, depth, &[&subject]].concat())
         };
-        let datasets = command("filesystem,volume", &DATASET_COLUMNS, for_datasets);
-        let snapshots = command("snapshot,bookmark", &SNAPSHOT_COLUMNS, for_snapshots);
+        let datasets = command("filesystem,volume", &DATASET_COLUMNS, depth.of_datasets());
+        let snapshots = command("snapshot,bookmark", &SNAPSHOT_COLUMNS, depth.of_snapshots());
         let mut listing = Listing::default();
         let listed = async {
             each_line(datasets, |line| listing.dataset_line(line)).await?;

@@ -1,53 +1,45 @@
-//! Small commands on one dataset or snapshot. None destroys anything but a partial receive.
+//! Small commands on one dataset or snapshot. Two destroy something: aborting a partial receive,
+//! and rolling back.
 
 use super::Zfs;
-use super::command::{run, text};
+use super::command::run;
 use super::error::{
-    AbortError, CommandError, CreateError, OperationError, PropertyError, SnapshotError,
+    AbortError, BookmarkError, CreateError, OperationError, RollbackError, SnapshotError,
 };
-use crate::dataset::Guid;
-use crate::names::{DatasetName, FullName, SnapshotName};
-use crate::output::UnexpectedLine;
-use crate::property::{PropertyName, PropertyValue};
+use crate::names::{BookmarkName, DatasetName, SnapshotName};
 
 impl Zfs {
-    /// A property of a dataset or snapshot; `None` if it has no value there. An object that
-    /// doesn't exist is an error ([`OperationError::is_not_found`]).
-    pub async fn property(
-        &self,
-        object: &impl FullName,
-        name: PropertyName,
-    ) -> Result<Option<PropertyValue>, PropertyError> {
-        let subject = object.to_string();
-        let arguments = ["get", "-Hp", "-o", "value,source", name.as_str(), &subject];
-        let output = text(self.zfs(&arguments)).await;
-        output
-            .and_then(|output| Ok(PropertyValue::parse(&output)?))
-            .map_err(|error| PropertyError::new(subject, error))
-    }
-
-    /// A snapshot's GUID, `None` if there is no such snapshot.
-    pub async fn snapshot_guid(
-        &self,
-        snapshot: &SnapshotName,
-    ) -> Result<Option<Guid>, PropertyError> {
-        let property = match self.property(snapshot, PropertyName::GUID).await {
-            Err(error) if error.is_not_found() => return Ok(None),
-            other => other?,
-        };
-        let text = property.map(|property| property.value).unwrap_or_default();
-        let guid = text.parse().map_err(|_| {
-            let error = UnexpectedLine::new(&text, "a number as guid");
-            PropertyError::new(snapshot, CommandError::Output(error))
-        })?;
-        Ok(Some(guid))
-    }
-
     /// Takes a snapshot.
     pub async fn take_snapshot(&self, snapshot: &SnapshotName) -> Result<(), SnapshotError> {
         let subject = snapshot.to_string();
         let taken = run(self.zfs(&["snapshot", &subject])).await;
         taken.map_err(|error| SnapshotError::new(subject, error))
+    }
+
+    /// Makes a bookmark of a snapshot, on the snapshot's own dataset. `false` if there is one of
+    /// this name already: of this snapshot only if its GUID says so.
+    pub async fn bookmark(
+        &self,
+        snapshot: &SnapshotName,
+        bookmark: &BookmarkName,
+    ) -> Result<bool, BookmarkError> {
+        let subject = snapshot.to_string();
+        let made = run(self.zfs(&["bookmark", &subject, &bookmark.to_string()])).await;
+        match made.map_err(|error| BookmarkError::new(subject, error)) {
+            Err(error) if error.is_there_already() => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    /// Brings a dataset back to a snapshot: destroys what was written since, and the snapshots and
+    /// bookmarks that are newer.
+    ///
+    /// A newer snapshot that is held or has a clone stops it, *after* it has destroyed those that
+    /// came after that one: look at them first.
+    pub async fn rollback(&self, snapshot: &SnapshotName) -> Result<(), RollbackError> {
+        let subject = snapshot.to_string();
+        let rolled_back = run(self.zfs(&["rollback", "-r", &subject])).await;
+        rolled_back.map_err(|error| RollbackError::new(subject, error))
     }
 
     /// Makes an empty filesystem that is never mounted, to hold others; its parent must exist.

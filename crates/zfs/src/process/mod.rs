@@ -10,10 +10,12 @@ mod child;
 mod command;
 mod error;
 mod events;
+mod hold;
 pub mod launcher;
 mod list;
 mod manage;
 mod pipe;
+mod property;
 mod receive;
 mod send;
 
@@ -27,12 +29,15 @@ use tokio::process::Command;
 
 pub use child::Ended;
 pub use error::{
-    AbortError, CommandError, CreateError, EstimateError, EventsError, ListError, OperationError,
-    PropertyError, ReceiveError, SendError, SnapshotError,
+    AbortError, BookmarkError, CommandError, CreateError, EstimateError, EventsError, HoldError,
+    HoldsError, ListError, OperationError, PropertyError, ReceiveError, ReleaseError,
+    RollbackError, SendError, SetPropertyError, SnapshotError,
 };
 pub use events::Events;
+pub use list::Depth;
+pub use property::Space;
 pub use receive::{ReceiveOptions, ReceiveProcess};
-pub use send::{SendFlags, SendProcess};
+pub use send::{SendFlags, SendProcess, Stream};
 
 /// Where `zfs` and `zpool` are looked for besides `PATH`, which often lacks these for a user.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
@@ -69,17 +74,17 @@ impl Zfs {
     }
 
     /// A command that ends by itself, soon.
-    fn zfs(&self, arguments: &[&str]) -> Command {
+    fn zfs(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         prepare(Command::new(&*self.zfs), arguments)
     }
 
     /// As [`Self::zfs`], for `zpool`.
-    fn zpool(&self, arguments: &[&str]) -> Command {
+    fn zpool(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         prepare(Command::new(&*self.zpool), arguments)
     }
 
     /// A command that lives until it is done with a stream or stopped.
-    fn long_lived(&self, program: &Path, arguments: &[&str]) -> Command {
+    fn long_lived(&self, program: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
         let command =
             if self.launcher { launcher::command(program) } else { Command::new(program) };
         prepare(command, arguments)
@@ -88,7 +93,7 @@ impl Zfs {
 
 /// Gives the command a process group of its own: Ctrl-C in a terminal is for us, who then stop it
 /// in the right order, and a long-lived wrapper script is killed with all that it started.
-fn prepare(mut command: Command, arguments: &[&str]) -> Command {
+fn prepare(mut command: Command, arguments: &[impl AsRef<OsStr>]) -> Command {
     command
         .args(arguments)
         .env("LC_ALL", "C")

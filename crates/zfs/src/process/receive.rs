@@ -13,11 +13,11 @@ use super::child::{Ended, LongLived};
 use super::error::ReceiveError;
 use super::pipe;
 use crate::dataset::Kind;
-use crate::names::DatasetName;
+use crate::names::SnapshotName;
 use crate::property::PropertyName;
 
 /// What is set on a dataset as it is received, and what is left out of the stream's properties.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReceiveOptions {
     set: Vec<(PropertyName, String)>,
     excluded: Vec<PropertyName>,
@@ -40,6 +40,16 @@ impl ReceiveOptions {
         }
     }
 
+    /// For an increment: it changes no property of the dataset.
+    pub fn increment() -> Self {
+        Self::default()
+    }
+
+    /// Sets one more property. A resumed receive needs all of them again.
+    pub fn set(&mut self, name: PropertyName, value: impl Into<String>) {
+        self.set.push((name, value.into()));
+    }
+
     fn arguments(&self) -> Vec<String> {
         let set =
             self.set.iter().flat_map(|(name, value)| ["-o".into(), format!("{name}={value}")]);
@@ -49,17 +59,16 @@ impl ReceiveOptions {
 }
 
 impl Zfs {
-    /// Starts to receive a stream into a dataset. Call it within a runtime.
+    /// Starts to receive a stream, which makes this snapshot, whatever it is called in the stream.
+    /// Call it within a runtime.
     pub fn receive(
         &self,
-        dataset: &DatasetName,
+        snapshot: &SnapshotName,
         options: &ReceiveOptions,
     ) -> Result<ReceiveProcess, ReceiveError> {
-        let subject = dataset.to_string();
-        let options = options.arguments();
-        let mut arguments = vec!["receive", "-s", "-u"];
-        arguments.extend(options.iter().map(String::as_str));
-        arguments.push(&subject);
+        let subject = snapshot.dataset().to_string();
+        let head = ["receive", "-s", "-u"].map(str::to_owned);
+        let arguments = [&head, options.arguments().as_slice(), &[snapshot.to_string()]].concat();
         let mut command = self.long_lived(&self.zfs, &arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         let started = LongLived::spawn(command).and_then(|mut child| {

@@ -1,4 +1,4 @@
-//! `zfs send` of a snapshot: how large it will be, and the process that does it.
+//! `zfs send`: what a stream is made of, how large it will be, and the process that makes it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ use super::command::text;
 use super::error::{EstimateError, SendError};
 use super::pipe;
 use crate::estimate;
-use crate::names::SnapshotName;
+use crate::names::{Base, SnapshotName};
 
 /// How a stream is made. All off: blocks decompressed, decrypted, of at most 128 KiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,39 +28,72 @@ pub struct SendFlags {
 }
 
 impl SendFlags {
-    /// `head`, the flags that are on, `subject`.
-    fn arguments<'a>(self, head: &[&'a str], subject: &'a str) -> Vec<&'a str> {
+    /// The flags that are on.
+    fn arguments(self) -> impl Iterator<Item = &'static str> {
         let Self { raw, large_blocks, embedded, compressed } = self;
         let flags = [(raw, "-w"), (large_blocks, "-L"), (embedded, "-e"), (compressed, "-c")];
-        let wanted = flags.into_iter().filter_map(|(wanted, flag)| wanted.then_some(flag));
-        head.iter().copied().chain(wanted).chain([subject]).collect()
+        flags.into_iter().filter_map(|(wanted, flag)| wanted.then_some(flag))
+    }
+}
+
+/// What a stream is made of. It always makes one snapshot, and carries no properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// A snapshot from its beginning.
+    Snapshot {
+        /// What is sent.
+        snapshot: SnapshotName,
+        /// What the receiver has already; `None`: nothing, and all is sent.
+        base: Option<Base>,
+        /// How it is made.
+        flags: SendFlags,
+    },
+    /// The rest of an interrupted one, made as that one was.
+    Resumed {
+        /// What is sent; the token says the same.
+        snapshot: SnapshotName,
+        /// Where to go on, in ZFS's form. The dataset in it is no more than a hint: ZFS takes
+        /// any of that pool that has the snapshot's GUID.
+        token: String,
+    },
+}
+
+impl Stream {
+    /// The snapshot that the stream makes.
+    pub fn snapshot(&self) -> &SnapshotName {
+        match self {
+            Self::Snapshot { snapshot, .. } | Self::Resumed { snapshot, .. } => snapshot,
+        }
+    }
+
+    /// `head`, then what `zfs send` needs for this stream.
+    fn arguments(&self, head: &[&str]) -> Vec<String> {
+        let mut arguments: Vec<String> = head.iter().copied().map(str::to_owned).collect();
+        match self {
+            Self::Snapshot { snapshot, base, flags } => {
+                arguments.extend(flags.arguments().map(str::to_owned));
+                arguments.extend(base.iter().flat_map(|base| ["-i".to_owned(), base.to_string()]));
+                arguments.push(snapshot.to_string());
+            }
+            Self::Resumed { token, .. } => arguments.extend(["-t".to_owned(), token.clone()]),
+        }
+        arguments
     }
 }
 
 impl Zfs {
-    /// About how many bytes the stream of a snapshot has; `None` if ZFS can't tell.
-    pub async fn estimate(
-        &self,
-        snapshot: &SnapshotName,
-        flags: SendFlags,
-    ) -> Result<Option<u64>, EstimateError> {
-        let subject = snapshot.to_string();
-        let arguments = flags.arguments(&["send", "-nvP"], &subject);
-        match text(self.zfs(&arguments)).await {
+    /// About how many bytes a stream has, of a resumed one the rest; `None` if ZFS can't tell.
+    pub async fn estimate(&self, stream: &Stream) -> Result<Option<u64>, EstimateError> {
+        match text(self.zfs(&stream.arguments(&["send", "-nvP"]))).await {
             Ok(output) => Ok(estimate::parse(&output)),
-            Err(error) => Err(EstimateError::new(subject, error)),
+            Err(error) => Err(EstimateError::new(stream.snapshot(), error)),
         }
     }
 
-    /// Starts to send a snapshot whole: one stream, no properties. Call it within a runtime.
-    pub fn send(
-        &self,
-        snapshot: &SnapshotName,
-        flags: SendFlags,
-    ) -> Result<SendProcess, SendError> {
-        let subject = snapshot.to_string();
-        let arguments = flags.arguments(&["send"], &subject);
-        let command = self.long_lived(&self.zfs, &arguments);
+    /// Starts to send a stream. Call it within a runtime.
+    pub fn send(&self, stream: &Stream) -> Result<SendProcess, SendError> {
+        let subject = stream.snapshot().to_string();
+        let command = self.long_lived(&self.zfs, &stream.arguments(&["send"]));
         let started = LongLived::spawn(command).and_then(|mut child| {
             let stdout = child.stdout().ok_or_else(pipe::missing)?;
             pipe::enlarge(&stdout);

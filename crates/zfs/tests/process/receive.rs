@@ -4,17 +4,17 @@ use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 
 use tokio::io::AsyncWriteExt;
-use zfs::Kind;
 use zfs::process::{OperationError, ReceiveOptions, ReceiveProcess};
+use zfs::{Kind, PropertyName};
 
-use crate::fake::{Fake, name, within};
+use crate::fake::{Fake, name, snapshot, within};
 
 /// Takes the stream as `received`, and says so if it saw its end.
 const TAKE_ALL: &str = "(exec 9>$here/alive; exec cat >$here/received); echo >$here/ended";
 
 fn receive(fake: &Fake) -> ReceiveProcess {
     let options = ReceiveOptions::first(Kind::Volume, "7");
-    fake.zfs().receive(&name("tank/fs"), &options).unwrap()
+    fake.zfs().receive(&snapshot(), &options).unwrap()
 }
 
 #[tokio::test]
@@ -25,9 +25,27 @@ async fn a_first_receive_is_marked_and_kept_from_being_mounted_by_the_kind_of_da
     ] {
         let fake = Fake::logging("");
         let options_of_kind = ReceiveOptions::first(kind, "7");
-        let process = fake.zfs().receive(&name("tank/a/b"), &options_of_kind).unwrap();
+        let process = fake.zfs().receive(&name("tank/a/b@two words"), &options_of_kind).unwrap();
         within(process.finish()).await.unwrap();
-        assert_eq!(fake.read("log"), format!("C [zfs] [receive] [-s] [-u] {options} [tank/a/b]\n"));
+        assert_eq!(
+            fake.read("log"),
+            format!("C [zfs] [receive] [-s] [-u] {options} [tank/a/b@two words]\n")
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_increment_changes_no_property_but_those_that_were_asked_for() {
+    let mut more = ReceiveOptions::increment();
+    more.set(PropertyName::READONLY, "on");
+    more.set(PropertyName::SENDER, "a b=c");
+    for (options, arguments) in [
+        (ReceiveOptions::increment(), "[-s] [-u]"),
+        (more, "[-s] [-u] [-o] [readonly=on] [-o] [zatlas:sender=a b=c]"),
+    ] {
+        let fake = Fake::logging("");
+        within(fake.zfs().receive(&snapshot(), &options).unwrap().finish()).await.unwrap();
+        assert_eq!(fake.read("log"), format!("C [zfs] [receive] {arguments} [tank/fs@s]\n"));
     }
 }
 

@@ -3,9 +3,28 @@
 use std::os::unix::process::ExitStatusExt;
 
 use tokio::io::AsyncReadExt;
-use zfs::process::{OperationError, SendFlags};
+use zfs::Base;
+use zfs::process::{OperationError, SendFlags, Stream};
 
-use crate::fake::{Fake, snapshot, within};
+use crate::fake::{Fake, name, snapshot, within};
+
+/// `tank/fs@s`, all of it.
+fn whole(flags: SendFlags) -> Stream {
+    Stream::Snapshot { snapshot: snapshot(), base: None, flags }
+}
+
+fn plain() -> Stream {
+    whole(SendFlags::default())
+}
+
+fn from(base: Base) -> Stream {
+    let flags = SendFlags { raw: true, ..SendFlags::default() };
+    Stream::Snapshot { snapshot: snapshot(), base: Some(base), flags }
+}
+
+fn resumed() -> Stream {
+    Stream::Resumed { snapshot: snapshot(), token: "1-abc-def-0123".to_owned() }
+}
 
 #[tokio::test]
 async fn the_flags_become_arguments_and_no_others_are_there() {
@@ -19,15 +38,42 @@ async fn the_flags_become_arguments_and_no_others_are_there() {
         ),
     ] {
         let fake = Fake::logging("");
-        within(fake.zfs().send(&snapshot(), flags).unwrap().finish()).await.unwrap();
+        within(fake.zfs().send(&whole(flags)).unwrap().finish()).await.unwrap();
         assert_eq!(fake.read("log"), format!("C [zfs] {arguments}\n"));
     }
 }
 
 #[tokio::test]
+async fn what_a_stream_is_made_of_is_named_in_full() {
+    for (stream, arguments) in [
+        (from(Base::Snapshot(name("tank/fs@a b"))), "[-w] [-i] [tank/fs@a b] [tank/fs@s]"),
+        (from(Base::Bookmark(name("tank/fs#a b"))), "[-w] [-i] [tank/fs#a b] [tank/fs@s]"),
+        (resumed(), "[-t] [1-abc-def-0123]"),
+    ] {
+        let fake = Fake::logging("");
+        within(fake.zfs().send(&stream).unwrap().finish()).await.unwrap();
+        within(fake.zfs().estimate(&stream)).await.unwrap();
+        assert_eq!(
+            fake.read("log"),
+            format!("C [zfs] [send] {arguments}\nC [zfs] [send] [-nvP] {arguments}\n")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_failure_to_resume_names_the_snapshot() {
+    let fake = Fake::new(
+        "echo 'cannot resume send: resume token is corrupt (incorrect checksum)' >&2; exit 255",
+    );
+    let error = within(fake.zfs().estimate(&resumed())).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot estimate the size of tank/fs@s");
+    assert_eq!(error.reason(), Some(zfs::Reason::CorruptToken));
+}
+
+#[tokio::test]
 async fn all_that_is_sent_can_be_read_and_then_the_status_tells_that_it_is_whole() {
     let fake = Fake::new("head -c 3000000 /dev/zero; echo 'by the way' >&2");
-    let mut process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let mut process = fake.zfs().send(&plain()).unwrap();
     let mut stream = Vec::new();
     within(process.read_to_end(&mut stream)).await.unwrap();
     assert_eq!(stream.len(), 3_000_000);
@@ -38,7 +84,7 @@ async fn all_that_is_sent_can_be_read_and_then_the_status_tells_that_it_is_whole
 async fn a_stream_that_ends_like_any_other_can_be_a_failure() {
     let fake =
         Fake::new("echo bytes; echo \"warning: cannot send 'tank/fs@s': I/O error\" >&2; exit 1");
-    let mut process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let mut process = fake.zfs().send(&plain()).unwrap();
     let mut stream = String::new();
     within(process.read_to_string(&mut stream)).await.unwrap();
     let error = within(process.finish()).await.unwrap_err();
@@ -49,7 +95,7 @@ async fn a_stream_that_ends_like_any_other_can_be_a_failure() {
 #[tokio::test]
 async fn a_killed_process_is_a_failure_that_tells_the_signal() {
     let fake = Fake::new("kill -9 $$");
-    let process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let process = fake.zfs().send(&plain()).unwrap();
     let error = within(process.finish()).await.unwrap_err();
     assert!(error.why().contains("signal: 9"), "{}", error.why());
 }
@@ -58,7 +104,7 @@ async fn a_killed_process_is_a_failure_that_tells_the_signal() {
 async fn stopping_ends_it_with_all_that_it_started_however_full_its_pipe() {
     let fake = Fake::new("cat /dev/zero & (exec 9>$here/alive; exec sleep 1000); true");
     let alive = fake.alive();
-    let process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let process = fake.zfs().send(&plain()).unwrap();
     let gone = alive.begun().await;
     let ended = within(process.stop()).await.unwrap();
     assert_eq!(ended.status.signal(), Some(9));
@@ -69,7 +115,7 @@ async fn stopping_ends_it_with_all_that_it_started_however_full_its_pipe() {
 async fn dropping_it_ends_it_with_all_that_it_started() {
     let fake = Fake::new("(exec 9>$here/alive; exec sleep 1000); true");
     let alive = fake.alive();
-    let process = fake.zfs().send(&snapshot(), SendFlags::default()).unwrap();
+    let process = fake.zfs().send(&plain()).unwrap();
     let gone = alive.begun().await;
     assert!(process.pid().is_some());
     drop(process);
@@ -80,9 +126,9 @@ async fn dropping_it_ends_it_with_all_that_it_started() {
 async fn an_estimate_is_asked_for_with_the_same_flags() {
     let fake = Fake::logging(r#"printf "full\ttank/fs@s\t7\nsize\t8417392\n""#);
     let flags = SendFlags { raw: true, ..SendFlags::default() };
-    assert_eq!(within(fake.zfs().estimate(&snapshot(), flags)).await.unwrap(), Some(8417392));
+    assert_eq!(within(fake.zfs().estimate(&whole(flags))).await.unwrap(), Some(8417392));
     assert_eq!(fake.read("log"), "C [zfs] [send] [-nvP] [-w] [tank/fs@s]\n");
     let fake = Fake::new("exit 1");
-    let error = within(fake.zfs().estimate(&snapshot(), flags)).await.unwrap_err();
+    let error = within(fake.zfs().estimate(&whole(flags))).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot estimate the size of tank/fs@s");
 }
