@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schema::Place;
 use serde::{Deserialize, Serialize};
-use zfs::{DatasetPath, Properties, Snapshot};
+use zfs::{DatasetPath, Guid, Properties, Snapshot};
 
 use crate::model::{Identity, MachineId};
 use crate::role::Role;
@@ -54,4 +54,11 @@ pub struct Content {
     pub snapshots: Box<[Snapshot]>,
     /// Oldest first.
     pub bookmarks: Box<[Snapshot]>,
+}
+
+impl Content {
+    /// The GUIDs of its snapshots and bookmarks; those of both come twice.
+    pub(crate) fn guids(&self) -> impl Iterator<Item = Guid> {
+        self.snapshots.iter().chain(&self.bookmarks).map(|entry| entry.guid)
+    }
 }

@@ -6,6 +6,7 @@
 //! that leaves, a pool that fails and a session that was replaced change no content.
 
 mod change;
+mod lineage;
 mod lookup;
 mod model;
 mod query;

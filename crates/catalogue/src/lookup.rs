@@ -60,9 +60,15 @@ impl Catalogue {
         self.datasets.contains_key(name)
     }
 
-    /// Whether a place holds a dataset of this name, as far as is known.
-    pub fn holds(&self, place: &Place, name: &DatasetPath) -> bool {
-        self.replica(place, name).is_some()
+    /// Whether the dataset at a place is a replica of the datasets of a name: it has that name
+    /// itself, or shares the GUID of a snapshot or bookmark with one of them.
+    pub fn is_replica(&self, place: &Place, dataset: &DatasetPath, name: &DatasetPath) -> bool {
+        self.replica(place, dataset).is_some_and(|content| {
+            dataset == name
+                || content
+                    .guids()
+                    .any(|guid| self.lineage.names(guid).any(|other| **other == *name))
+        })
     }
 
     /// The known places whose names are nearest.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use zfs::DatasetPath;
 
 use crate::change::{Change, Content, MachineRecord, PoolRecord};
+use crate::lineage::Lineage;
 use crate::role::Role;
 use crate::session::Epoch;
 
@@ -48,6 +49,8 @@ pub struct Catalogue {
     pub(crate) machines: BTreeMap<Arc<MachineId>, MachineState>,
     pub(crate) pools: BTreeMap<Arc<Place>, PoolState>,
     pub(crate) datasets: BTreeMap<Arc<DatasetPath>, Vec<Held>>,
+    /// Of all that is in `datasets`.
+    pub(crate) lineage: Lineage,
     pub(crate) sessions: HashMap<Epoch, Arc<MachineId>>,
     pub(crate) last_epoch: u64,
 }
@@ -123,18 +126,32 @@ impl Catalogue {
         let name = self.datasets.get_key_value(&name).map_or(name, |(known, _)| Arc::clone(known));
         let replicas = self.datasets.entry(Arc::clone(&name)).or_default();
         match replicas.binary_search_by(|held| held.place.cmp(&place)) {
-            Ok(index) => replicas[index].content = content,
-            Err(index) => replicas.insert(index, Held { place, content }),
+            Ok(index) => {
+                let before = std::mem::replace(&mut replicas[index].content, content);
+                let content = &replicas[index].content;
+                // Sizes change more often than snapshots, of which there can be thousands.
+                if !before.guids().eq(content.guids()) {
+                    self.lineage.remove(&name, &before);
+                    self.lineage.add(&name, content);
+                }
+            }
+            Err(index) => {
+                self.lineage.add(&name, &content);
+                replicas.insert(index, Held { place, content });
+            }
         }
         name
     }
 
     fn remove_replica(&mut self, place: &Place, name: &DatasetPath) {
-        if let Some(replicas) = self.datasets.get_mut(name) {
-            replicas.retain(|held| *held.place != *place);
-            if replicas.is_empty() {
-                self.datasets.remove(name);
-            }
+        let Some((known, _)) = self.datasets.get_key_value(name) else { return };
+        let known = Arc::clone(known);
+        let Some(replicas) = self.datasets.get_mut(name) else { return };
+        for gone in replicas.extract_if(.., |held| *held.place == *place) {
+            self.lineage.remove(&known, &gone.content);
+        }
+        if replicas.is_empty() {
+            self.datasets.remove(name);
         }
     }
 
@@ -142,6 +159,11 @@ impl Catalogue {
         let replicas = self.datasets.get(name)?;
         let index = replicas.binary_search_by(|held| (*held.place).cmp(place)).ok()?;
         Some(&replicas[index].content)
+    }
+
+    /// All machines that ever registered and were not forgotten, sorted.
+    pub fn machines(&self) -> impl Iterator<Item = &MachineId> {
+        self.machines.keys().map(Arc::as_ref)
     }
 
     /// The pools of a machine, sorted.

@@ -1,11 +1,12 @@
 //! Listings: which dataset is where.
 
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 use schema::{Location, Place, Replica};
-use zfs::{DatasetPath, NameError};
+use zfs::{DatasetPath, Guid, NameError};
 
 use crate::model::{Catalogue, Held};
 
@@ -100,18 +101,30 @@ impl Catalogue {
             .map(move |(name, held)| self.describe(name, held, now))
     }
 
-    /// Every replica of a dataset, with its snapshots, by place.
+    /// Every replica of a dataset, with its snapshots: those of its name, by place; behind them, by
+    /// place and name, those of other names that share the GUID of a snapshot or bookmark with one
+    /// of the former.
     pub fn replicas(&self, name: &DatasetPath, now: i64) -> Vec<Replica> {
-        let Some((name, replicas)) = self.datasets.get_key_value(name) else { return Vec::new() };
-        let whole = |held: &Held| Replica {
+        let Some((name, namesakes)) = self.datasets.get_key_value(name) else { return Vec::new() };
+        let guids: HashSet<Guid> = namesakes.iter().flat_map(|held| held.content.guids()).collect();
+        let names: BTreeSet<_> = guids.iter().flat_map(|guid| self.lineage.names(*guid)).collect();
+        let others = names.into_iter().filter(|other| *other != name);
+        let others = others.filter_map(|other| self.datasets.get_key_value(other));
+        // Of those that share a name some may be unrelated.
+        let mut relatives: Vec<_> = others
+            .flat_map(|(name, replicas)| replicas.iter().map(move |held| (name, held)))
+            .filter(|(_, held)| held.content.guids().any(|guid| guids.contains(&guid)))
+            .collect();
+        relatives.sort_by_key(|(name, held)| (&held.place, *name));
+        let whole = |(name, held): (_, &Held)| Replica {
             snapshots: held.content.snapshots.to_vec(),
             bookmarks: held.content.bookmarks.to_vec(),
             ..self.describe(name, held, now)
         };
-        replicas.iter().map(whole).collect()
+        namesakes.iter().map(|held| (name, held)).chain(relatives).map(whole).collect()
     }
 
-    /// A replica without its snapshots.
+    /// A replica without its snapshots, and without how many streams its machine sends.
     fn describe(&self, name: &Arc<DatasetPath>, held: &Held, now: i64) -> Replica {
         let pool = self.pools.get(&held.place);
         let online = pool.is_some_and(|pool| pool.online);
@@ -126,6 +139,7 @@ impl Catalogue {
             bookmarks: Vec::new(),
             snapshot_count: u32::try_from(held.content.snapshots.len()).unwrap_or(u32::MAX),
             newest: held.content.snapshots.last().cloned(),
+            sending: 0,
         }
     }
 }

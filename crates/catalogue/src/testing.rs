@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use schema::Place;
 use zfs::{DatasetPath, Guid, Kind, PoolName, Properties, Snapshot};
 
+use crate::lineage::Lineage;
 use crate::{Catalogue, Change, Content, Epoch, Identity, MachineId, Role, Update};
 
 pub(crate) fn machine(text: &str) -> MachineId {
@@ -55,8 +56,16 @@ pub(crate) fn content(guids: &[u64]) -> Content {
     }
 }
 
+/// A dataset for each name, with two snapshots; those of other names are unrelated.
 pub(crate) fn datasets(names: &[&str]) -> Vec<(DatasetPath, Content)> {
-    names.iter().map(|name| (path(name), content(&[1, 2]))).collect()
+    names.iter().map(|name| (path(name), content(&guids_of(name)))).collect()
+}
+
+/// The GUIDs of the snapshots that [`datasets`] makes.
+pub(crate) fn guids_of(name: &str) -> [u64; 2] {
+    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let guid = name.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
+    [guid & !1, guid | 1]
 }
 
 /// One thing that happens to a catalogue. Machines, pools and sessions are numbers.
@@ -173,6 +182,11 @@ pub(crate) fn check(catalogue: &Catalogue) {
         assert!(!pool.online || machine.session.is_some(), "{place} is online without a session");
         assert!(pool.datasets.iter().all(|name| catalogue.replica(place, name).is_some()));
     }
+    let mut lineage = Lineage::default();
+    for (name, replicas) in &catalogue.datasets {
+        replicas.iter().for_each(|held| lineage.add(name, &held.content));
+    }
+    assert_eq!(catalogue.lineage, lineage);
     let connected: BTreeSet<_> = catalogue.sessions.values().collect();
     let said = catalogue.machines.iter().filter(|(_, machine)| machine.session.is_some());
     assert_eq!(connected, said.map(|(id, _)| id).collect::<BTreeSet<&Arc<MachineId>>>());

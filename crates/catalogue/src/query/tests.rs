@@ -88,9 +88,64 @@ fn planners_get_every_snapshot() {
     let replicas = catalogue.replicas(&path("a/b"), 5);
     let places: Vec<_> = replicas.iter().map(|replica| replica.place.to_string()).collect();
     assert_eq!(places, [r"dc-01\m\tank", r"dc-02\m\tank"]);
-    assert_eq!(replicas[0].snapshots, *content(&[1, 2]).snapshots);
+    assert_eq!(replicas[0].snapshots, *content(&guids_of("a/b")).snapshots);
     assert_eq!((replicas[0].online, replicas[0].last_seen), (true, 5));
     assert_eq!(catalogue.replicas(&path("nowhere"), 5), []);
+}
+
+/// Some datasets with snapshots of these GUIDs and, below zero, bookmarks.
+fn told(catalogue: &mut Catalogue, at: &str, datasets: &[(&str, &[i64])]) {
+    let entries = |guids: &[i64], kept: fn(&&i64) -> bool| {
+        let kept: Vec<_> = guids.iter().filter(kept).map(|guid| guid.unsigned_abs()).collect();
+        content(&kept).snapshots
+    };
+    let dataset = |&(name, guids): &(&str, &[i64])| {
+        let bookmarks = entries(guids, |guid| **guid < 0);
+        let snapshots = entries(guids, |guid| **guid > 0);
+        (path(name), crate::Content { snapshots, bookmarks, ..content(&[]) })
+    };
+    let epoch = add(catalogue, at, &[]);
+    let update = Update::Replace(datasets.iter().map(dataset).collect());
+    catalogue.update(epoch, &place(at).pool, update, 1).unwrap();
+}
+
+/// Replicas of `a` under its own name and others, and datasets that are none.
+fn relatives() -> Catalogue {
+    let mut catalogue = Catalogue::default();
+    told(&mut catalogue, r"dc\m1\tank", &[("a", &[1, 2]), ("other", &[7]), ("z", &[2, 3])]);
+    told(&mut catalogue, r"dc\m2\tank", &[("a", &[9]), ("backup/a", &[1]), ("other", &[-2])]);
+    told(&mut catalogue, r"dc\m3\tank", &[("a", &[-4]), ("b", &[4]), ("c", &[-4]), ("z", &[3])]);
+    told(&mut catalogue, r"dc\m4\tank", &[("empty", &[]), ("z", &[7, 8])]);
+    catalogue
+}
+
+#[test]
+fn a_datasets_relatives_are_those_that_share_a_guid_with_it_whatever_their_name() {
+    let replicas = relatives().replicas(&path("a"), 5);
+    let shown: Vec<_> =
+        replicas.iter().map(|r| format!("{} {}", r.place.machine, r.name)).collect();
+    let (own, others) = shown.split_at(3);
+    assert_eq!(own, ["m1 a", "m2 a", "m3 a"]);
+    // Not the z of m3, which shares a GUID with another z alone, nor the other of m1.
+    assert_eq!(others, ["m1 z", "m2 backup/a", "m2 other", "m3 b", "m3 c"]);
+    let other = &replicas[5];
+    assert_eq!((other.snapshots.len(), other.bookmarks[0].guid), (0, Guid(2)));
+}
+
+#[test]
+fn what_is_listed_for_a_name_is_a_replica_and_nothing_else() {
+    let catalogue = relatives();
+    for name in ["a", "b", "z", "other", "empty"].map(path) {
+        let listed = catalogue.replicas(&name, 5);
+        for replica in catalogue.list(&Query::all(), None, 5) {
+            let same = |r: &Replica| (&r.place, &r.name) == (&replica.place, &replica.name);
+            let is_listed = listed.iter().any(same);
+            let is_replica = catalogue.is_replica(&replica.place, &replica.name, &name);
+            assert_eq!(is_replica, is_listed, "{} at {} for {name}", replica.name, replica.place);
+        }
+    }
+    assert!(!catalogue.is_replica(&place(r"dc\m4\tank"), &path("a"), &path("a")));
+    assert!(!catalogue.is_replica(&place(r"dc\m9\tank"), &path("a"), &path("a")));
 }
 
 #[test]
