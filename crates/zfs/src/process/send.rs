@@ -83,6 +83,9 @@ impl Stream {
 
 impl Zfs {
     /// About how many bytes a stream has, of a resumed one the rest; `None` if ZFS can't tell.
+    ///
+    /// Where a resumed one's snapshot or base is gone, ZFS fails here without a word; only the
+    /// send itself says why.
     pub async fn estimate(&self, stream: &Stream) -> Result<Option<u64>, EstimateError> {
         match text(self.zfs(&stream.arguments(&["send", "-nvP"]))).await {
             Ok(output) => Ok(estimate::parse(&output)),

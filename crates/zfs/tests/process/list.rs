@@ -129,6 +129,21 @@ async fn a_program_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn a_pools_features_are_those_that_it_can_use() {
+    let fake = Fake::logging(
+        r#"printf "size\t603979776\ncomment\t-\nfeature@large_blocks\tenabled\n"
+           printf "feature@zstd_compress\tdisabled\nfeature@lz4_compress\tactive\n""#,
+    );
+    let features = within(fake.zfs().pool_features(&name("dest"))).await.unwrap();
+    assert_eq!(features.into_iter().collect::<Vec<_>>(), ["large_blocks", "lz4_compress"]);
+    assert_eq!(fake.read("log"), "C [zpool] [get] [-Hp] [-o] [property,value] [all] [dest]\n");
+    let fake =
+        Fake::new("echo 'Cannot get properties of dest: no such pool available.' >&2; exit 1");
+    let error = within(fake.zfs().pool_features(&name("dest"))).await.unwrap_err();
+    assert!(error.is_not_found());
+}
+
+#[tokio::test]
 async fn pools_are_listed_by_zpool() {
     let fake = Fake::logging(r#"printf "dest\t15434037197801458062\tONLINE\n""#);
     let pool = within(fake.zfs().pool(&name("dest"))).await.unwrap().unwrap();

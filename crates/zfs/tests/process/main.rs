@@ -6,7 +6,9 @@
 
 mod events;
 mod fake;
+mod hold;
 mod list;
 mod manage;
+mod property;
 mod receive;
 mod send;

@@ -1,7 +1,7 @@
 //! Small commands on one dataset or snapshot.
 
 use zfs::process::OperationError;
-use zfs::{DatasetName, Guid, PropertyName, Reason, Source};
+use zfs::{DatasetName, Reason};
 
 use crate::fake::{Fake, name, snapshot, within};
 
@@ -11,38 +11,45 @@ fn dataset() -> DatasetName {
 
 #[tokio::test]
 async fn each_command_gets_full_names_and_no_force() {
-    let fake = Fake::logging(r#"case $1 in get) printf "7\t-\n";; esac"#);
+    let fake = Fake::logging("");
     let zfs = fake.zfs();
     within(zfs.take_snapshot(&snapshot())).await.unwrap();
     assert!(within(zfs.create_parent(&dataset())).await.unwrap());
     within(zfs.abort_receive(&dataset())).await.unwrap();
-    within(zfs.property(&dataset(), PropertyName::TRANSFER)).await.unwrap();
-    assert_eq!(within(zfs.snapshot_guid(&snapshot())).await.unwrap(), Some(Guid(7)));
+    assert!(within(zfs.bookmark(&snapshot(), &name("tank/fs#two words"))).await.unwrap());
+    within(zfs.rollback(&snapshot())).await.unwrap();
     assert_eq!(
         fake.read("log"),
         "C [zfs] [snapshot] [tank/fs@s]\n\
          C [zfs] [create] [-u] [-o] [canmount=off] [tank/-rf]\n\
          C [zfs] [receive] [-A] [tank/-rf]\n\
-         C [zfs] [get] [-Hp] [-o] [value,source] [zatlas:transfer] [tank/-rf]\n\
-         C [zfs] [get] [-Hp] [-o] [value,source] [guid] [tank/fs@s]\n"
+         C [zfs] [bookmark] [tank/fs@s] [tank/fs#two words]\n\
+         C [zfs] [rollback] [-r] [tank/fs@s]\n"
     );
 }
 
 #[tokio::test]
-async fn a_property_keeps_its_tabs_and_newlines() {
-    let fake = Fake::new(r#"printf "a\tb\n\nc\tinherited from tank\n""#);
-    let property = within(fake.zfs().property(&dataset(), PropertyName::new("x:y"))).await;
-    let property = property.unwrap().unwrap();
-    assert_eq!(property.value, "a\tb\n\nc");
-    assert_eq!(property.source, Source::Inherited("tank".to_owned()));
+async fn a_bookmark_of_that_name_may_be_another_snapshots() {
+    let fake = Fake::new(r#"echo "cannot create bookmark '$3': bookmark exists" >&2; exit 1"#);
+    let bookmark = name("tank/fs#m");
+    assert!(!within(fake.zfs().bookmark(&snapshot(), &bookmark)).await.unwrap());
+    let fake = Fake::new(r#"echo "cannot open '$2': dataset does not exist" >&2; exit 2"#);
+    let error = within(fake.zfs().bookmark(&snapshot(), &bookmark)).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot bookmark tank/fs@s");
+    assert!(error.is_not_found());
 }
 
 #[tokio::test]
-async fn what_is_not_there_has_no_guid_and_its_property_is_an_error() {
-    let fake = Fake::new(r#"echo "cannot open 'tank/fs@s': dataset does not exist" >&2; exit 1"#);
-    assert_eq!(within(fake.zfs().snapshot_guid(&snapshot())).await.unwrap(), None);
-    let property = within(fake.zfs().property(&dataset(), PropertyName::GUID)).await;
-    assert!(property.unwrap_err().is_not_found());
+async fn what_stops_a_rollback_is_told() {
+    for (message, reason) in [
+        ("cannot destroy 'tank/fs@x1': dataset is busy", Reason::Busy),
+        ("cannot rollback to 'tank/fs@s': clones of previous snapshots exist", Reason::Held),
+    ] {
+        let fake = Fake::new(&format!("echo \"{message}\" >&2; exit 1"));
+        let error = within(fake.zfs().rollback(&snapshot())).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot roll back to tank/fs@s");
+        assert_eq!(error.reason(), Some(reason));
+    }
 }
 
 #[tokio::test]
