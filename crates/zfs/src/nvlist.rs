@@ -209,3 +209,87 @@ fn text(bytes: &[u8]) -> Option<&str> {
 fn i32_at(bytes: &[u8], at: usize) -> Option<i32> {
     Some(i32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: [u8; HEADER] = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
+    const END: [u8; 4] = [0; 4];
+
+    fn list(parts: &[&[u8]]) -> Vec<u8> {
+        [&START, parts.concat().as_slice(), &END].concat()
+    }
+
+    /// A pair of another type than text. The size of the value is a multiple of 8.
+    fn pair(name: &str, kind: i32, elements: i32, value: &[u8]) -> Vec<u8> {
+        let mut pair = string_pair(name, "");
+        pair.truncate(pair.len() - 8);
+        pair.extend(value);
+        let size = pair.len() as i32;
+        pair[0..4].copy_from_slice(&size.to_le_bytes());
+        pair[8..12].copy_from_slice(&elements.to_le_bytes());
+        pair[12..16].copy_from_slice(&kind.to_le_bytes());
+        pair
+    }
+
+    fn error(packed: &[u8]) -> NvlistError {
+        Nvlist::parse(packed).err().unwrap()
+    }
+
+    #[test]
+    fn pairs_are_found_by_name_and_type() {
+        let (text, flag) = (string_pair("text", "of eight"), pair("flag", BOOLEAN, 0, &[]));
+        let packed = list(&[&pair("number", UINT64, 1, &[7, 1, 0, 0, 0, 0, 0, 0]), &text, &flag]);
+        let list = Nvlist::parse(&packed).unwrap();
+        assert_eq!(list.number("number"), Ok(Some(0x107)));
+        let (value, span) = list.text("text").unwrap().unwrap();
+        assert_eq!((value, &packed[span]), ("of eight", text.as_slice()));
+        assert_eq!((list.flag("flag"), list.flag("other")), (Ok(true), Ok(false)));
+        assert_eq!((list.number("other"), list.text("other")), (Ok(None), Ok(None)));
+        assert_eq!(list.number("text"), Err(NvlistError::Type("text")));
+        assert_eq!(list.text("flag"), Err(NvlistError::Type("flag")));
+        assert_eq!(list.flag("number"), Err(NvlistError::Type("number")));
+    }
+
+    #[test]
+    fn pairs_of_nested_lists_are_none_of_the_list() {
+        let inner = string_pair("name", "inner");
+        let packed = list(&[
+            &pair("one", NVLIST, 1, &[0; 24]),
+            &inner,
+            &END,
+            &pair("two", NVLIST_ARRAY, 2, &[0; 64]),
+            &inner,
+            &END,
+            &END,
+            &string_pair("name", "outer"),
+        ]);
+        let list = Nvlist::parse(&packed).unwrap();
+        assert_eq!(list.text("name").unwrap().map(|(name, _)| name), Some("outer"));
+        assert!(list.has("one") && list.has("two"));
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused_by_what_is_wrong() {
+        let text = string_pair("name", "value");
+        let with = |at: usize, byte| {
+            let mut packed = list(&[&text]);
+            packed[at] = byte;
+            error(&packed)
+        };
+        assert_eq!(error(&list(&[&text, &text])), NvlistError::Twice("name".to_owned()));
+        assert_eq!(error(&[list(&[]).as_slice(), &END].concat()), NvlistError::Trailing(4));
+        assert_eq!(error(&START), NvlistError::Short);
+        assert_eq!(error(&list(&[&text[..16]])), NvlistError::Short);
+        for (at, byte) in [(0, 1), (1, 0), (4, 1)] {
+            assert!(matches!(with(at, byte), NvlistError::Encoding(_)));
+        }
+        // The size, twice; the name's length, twice; the number of elements; the name; the value.
+        for (at, byte) in
+            [(12, 8), (15, 0x80), (16, 4), (17, 0x80), (20, 0), (28, 0xff), (36, 0xff)]
+        {
+            assert_eq!(with(at, byte), NvlistError::Malformed(HEADER), "{at}");
+        }
+    }
+}

@@ -200,23 +200,4 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What OpenZFS 2.3.2 gave for a full stream cut after 3 MB.
-    const FULL: &str = "1-98dd5bcf1-b8-789c636064000310a500c4ec50360710e72765a52697303030419460caa7a515a7968064b4e0f26c48f24\
-        99525a9c540fa828a0e56fd25f9e9a599290c0c5c723b9efadf3befac8124cf0996cf4bcc4d05d28979d9fa890ec5860c0800000db415a2";
-
-    fn parse(text: &str) -> ResumeToken {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_token_says_what_is_received_and_where_to_go_on() {
-        let token = parse(FULL);
-        assert_eq!(token.to_name, "tank/a@s1");
-        assert_eq!((token.to_guid, token.from_guid), (Guid(0x43cf_de4f_e5b8_1e0a), None));
-        assert_eq!((token.object, token.offset, token.bytes), (2, 0x2a_0000, 0x2c_24d0));
-        assert_eq!(token.to_string(), FULL);
-    }
-}
+mod tests;

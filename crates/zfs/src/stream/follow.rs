@@ -263,3 +263,6 @@ fn resume_point(list: &[u8]) -> Result<(u64, u64), Misfit> {
     let number = |name| list.number(name)?.ok_or(Misfit::NoResumePoint);
     Ok((number("resume_object")?, number("resume_offset")?))
 }
+
+#[cfg(test)]
+mod tests;

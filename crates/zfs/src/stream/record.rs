@@ -193,11 +193,7 @@ impl Record {
     }
 }
 
-fn within(
-    what: &'static str,
-    bytes: u64,
-    bounds: RangeInclusive<u64>,
-) -> Result<u64, RecordError> {
+fn within(what: &'static str, bytes: u64, bounds: RangeInclusive<u64>) -> Result<u64, RecordError> {
     if bounds.contains(&bytes) {
         return Ok(bytes);
     }
