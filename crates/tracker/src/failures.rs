@@ -5,7 +5,7 @@ use catalogue::{
 };
 use schema::{Code, Failure, Place};
 use sturdyref::Fingerprint;
-use zfs::PoolName;
+use zfs::{DatasetPath, PoolName, SnapshotName};
 
 use schema::text::utc;
 
@@ -51,15 +51,22 @@ pub(crate) fn no_such_dataset(operation: &str, name: &str) -> Failure {
     )
 }
 
-/// The dataset is elsewhere.
-pub(crate) fn not_there(name: &str, place: &Place) -> Failure {
-    Failure::new(
-        Code::NoSuchPlace,
-        "read",
-        name,
-        format!("it is not on {place}"),
-        format!("`cli show {name}` lists where it is."),
-    )
+/// The dataset is elsewhere, or no replica of the one that was asked for.
+pub(crate) fn not_there(dataset: &DatasetPath, place: &Place, wanted: &DatasetPath) -> Failure {
+    let reason = if dataset == wanted {
+        format!("it is not on {place}")
+    } else {
+        format!("it is not on {place}, or shares no snapshot with '{wanted}'")
+    };
+    let remedy = format!("`cli show '{dataset}'` lists where it is.");
+    Failure::new(Code::NoSuchPlace, "read", dataset, reason, remedy)
+}
+
+/// A snapshot is in another pool than the place's.
+pub(crate) fn other_pool(operation: &str, snapshot: &SnapshotName, place: &Place) -> Failure {
+    let reason = format!("it is not in the pool of {place}");
+    let remedy = "`cli holds` lists each hold with its place.";
+    Failure::new(Code::Usage, operation, snapshot, reason, remedy)
 }
 
 /// An offer's relay was asked for again.

@@ -16,6 +16,8 @@ use crate::updates::Updates;
 
 /// A machine that has said nothing for this long is offline.
 pub(crate) const SILENCE: Duration = Duration::from_secs(15);
+/// What needs no more than a few commands is answered within this time.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A connected machine.
 pub(crate) struct Line {
@@ -28,6 +30,8 @@ pub(crate) struct Line {
     pub(crate) peer: Peer,
     /// What it is telling; void once the session is over.
     pub(crate) updates: Updates,
+    /// How many streams it sends, by its own word.
+    pub(crate) sending: Cell<u32>,
     last_heard: Cell<Instant>,
 }
 
@@ -35,7 +39,8 @@ impl Line {
     pub(crate) fn new(epoch: Epoch, machine: MachineId, agent: agent::Client, peer: Peer) -> Self {
         let last_heard = Cell::new(Instant::now());
         let (over, updates) = (CancellationToken::new(), Updates::default());
-        Self { epoch, machine, agent, over, peer, updates, last_heard }
+        let sending = Cell::new(0);
+        Self { epoch, machine, agent, over, peer, updates, sending, last_heard }
     }
 
     /// The machine has said something.
@@ -79,7 +84,23 @@ impl Line {
         })
     }
 
-    /// The same, for who can go on once the machine is back: its session's end is an exception, of
+    /// The same for a small thing, which a machine that hangs must not keep others waiting for.
+    pub(crate) async fn ask_soon<T>(
+        &self,
+        operation: &str,
+        subject: impl Display,
+        answer: impl Future<Output = capnp::Result<T>>,
+    ) -> Result<T, Failure> {
+        let asked = self.ask(operation, &subject, answer);
+        tokio::time::timeout(ANSWER, asked).await.unwrap_or_else(|_| {
+            let seconds = ANSWER.as_secs();
+            let reason = format!("the machine '{}' did not answer for {seconds} s", self.machine);
+            let remedy = "See to its pools and its agent's log, then run the command again.";
+            Err(Failure::new(Code::Offline, operation, subject, reason, remedy))
+        })
+    }
+
+    /// The same as `ask`, for who can go on once the machine is back: its session's end is an exception, of
     /// the kind `Disconnected`.
     pub(crate) async fn hear<T>(
         &self,

@@ -4,6 +4,8 @@ mod answer;
 mod broker;
 mod door;
 mod fleet;
+mod flush;
+mod holds;
 mod location;
 mod rendezvous;
 mod replicas;

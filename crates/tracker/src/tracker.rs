@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 
 use catalogue::{Catalogue, Change, Epoch, LookupError, MachineId, Role, Store, WriteError};
-use schema::{Failure, Place};
+use schema::{Failure, Place, Replica};
 use sturdyref::{IdDigest, capfile};
 use tokio_util::sync::CancellationToken;
 
@@ -164,6 +164,17 @@ impl Tracker {
     /// The line to a machine, if it is connected.
     pub(crate) fn line_of(&self, machine: &MachineId) -> Option<Rc<Line>> {
         self.lines.borrow().values().find(|line| line.machine == *machine).cloned()
+    }
+
+    /// Fills in how many streams the replicas' machines send.
+    pub(crate) fn tell_sending(&self, replicas: &mut [Replica]) {
+        let lines = self.lines.borrow();
+        let machine = |line: &Rc<Line>| (line.machine.clone(), line.sending.get());
+        let sending: HashMap<MachineId, u32> = lines.values().map(machine).collect();
+        for replica in replicas.iter_mut().filter(|replica| replica.online) {
+            let machine = MachineId::of(&replica.place);
+            replica.sending = sending.get(&machine).copied().unwrap_or_default();
+        }
     }
 
     /// Voids a role's capability, and writes the file of the next.

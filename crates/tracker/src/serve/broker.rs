@@ -1,16 +1,22 @@
-//! `Broker`: the right to plan with, and to read, one dataset. It never reaches another.
+//! `Broker`: the right to plan with, and to read, one dataset in all its replicas. It never reaches
+//! another.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::Error;
+use capnp::traits::HasTypeId;
+use futures::future::join_all;
 use schema::agent_capnp::agent;
 use schema::broker_capnp::{broker, rendezvous};
-use schema::{Place, outcome, wire};
+use schema::dataset_capnp::replica_sink;
+use schema::{Failure, Place, Replica, outcome, wire};
 use sturdyref::{Auth, Fingerprint};
+use tokio::sync::oneshot;
 use zfs::DatasetPath;
 
 use super::answer::{NoAnswer, answer};
+use super::flush::flush;
 use super::rendezvous::Rendezvous;
 use super::replicas;
 use crate::clock::now;
@@ -38,9 +44,10 @@ impl broker::Server for Broker {
         let sink = params.get()?.get_sink()?;
         let checked = self.tracker.check(&self.grant);
         if checked.is_ok() {
-            let replicas = self.tracker.catalogue.borrow().replicas(&self.name, now());
+            let mut replicas = self.tracker.catalogue.borrow().replicas(&self.name, now());
+            self.tracker.tell_sending(&mut replicas);
             replicas::send(&sink, &replicas).await?;
-            replicas::flush(&sink).await?;
+            flush(&sink.client, replica_sink::Client::TYPE_ID).await?;
         }
         outcome::write_nothing(results.get().init_outcome(), checked)
     }
@@ -52,8 +59,10 @@ impl broker::Server for Broker {
     ) -> Result<(), Error> {
         let params = params.get()?;
         let place = wire::read_place(params.get_place()?)?;
+        let dataset = wire::parse(params.get_dataset()?)?;
         let receiver = self.receiver(params.get_receiver()?)?;
-        let asked = answer(self.ask(&place, receiver, params.get_may_snapshot()).await)?;
+        let asked = self.ask(&place, &dataset, receiver, params.get_may_snapshot()).await;
+        let asked = answer(asked)?;
         let offered = match &asked {
             Ok((line, offered)) => {
                 outcome::read(offered.get()?.get_outcome()?)?.map(|ticket| (line, ticket))
@@ -74,9 +83,55 @@ impl broker::Server for Broker {
             Ok(())
         })
     }
+
+    async fn release(
+        self: Rc<Self>,
+        params: broker::ReleaseParams,
+        mut results: broker::ReleaseResults,
+    ) -> Result<(), Error> {
+        let transfer = params.get()?.get_transfer()?.to_str()?;
+        let checked = self.tracker.check(&self.grant);
+        if checked.is_ok() {
+            self.let_go(transfer).await;
+        }
+        outcome::write_nothing(results.get().init_outcome(), checked)
+    }
 }
 
 impl Broker {
+    /// Has all who are online let go of what they hold for a transfer, also if the caller goes
+    /// meanwhile. Who can't be asked lets go in time.
+    async fn let_go(&self, transfer: &str) {
+        const OPERATION: &str = "release the holds on";
+        let replicas = self.tracker.catalogue.borrow().replicas(&self.name, now());
+        let ask = |Replica { place, name, .. }: Replica| {
+            let line = self.tracker.line_to(OPERATION, &place).ok()?;
+            let mut request = line.agent.release_transfer_request();
+            let mut params = request.get();
+            params.set_transfer(transfer);
+            params.set_pool(place.pool.as_str());
+            params.set_dataset(name.as_str());
+            let answer = request.send().promise;
+            Some(async move {
+                let answer = line.ask_soon(OPERATION, &name, answer).await?;
+                let read = answer.get().and_then(|answer| outcome::read(answer.get_outcome()?));
+                let failed = |error| Failure::from_exception(OPERATION, &name, &error);
+                read.map_err(failed)?.map(drop)
+            })
+        };
+        let asked = join_all(replicas.into_iter().filter_map(ask));
+        let (tell, told) = oneshot::channel();
+        self.tracker.chores.begin(async move {
+            for failure in asked.await.into_iter().filter_map(Result::err) {
+                tracing::warn!(%failure, "a hold stays until it expires");
+            }
+            // The caller may be gone.
+            let _ = tell.send(());
+        });
+        // It fails only while the tracker ends.
+        let _ = told.await;
+    }
+
     /// The key that the receiver will show: none without TLS, and never none with it.
     fn receiver(&self, bytes: &[u8]) -> Result<Option<Fingerprint>, Error> {
         match (self.tracker.issuer.auth, <[u8; 32]>::try_from(bytes)) {
@@ -86,27 +141,28 @@ impl Broker {
         }
     }
 
-    /// Asks the agent at `place` for a ticket.
+    /// Asks the agent at `place` for a ticket for `dataset`, if that is a replica of ours.
     async fn ask(
         &self,
         place: &Place,
+        dataset: &DatasetPath,
         receiver: Option<Fingerprint>,
         may_snapshot: bool,
     ) -> Result<(Rc<Line>, Offered), NoAnswer> {
         const OPERATION: &str = "read from";
         self.tracker.check(&self.grant)?;
         let line = self.tracker.line_to(OPERATION, place)?;
-        if !self.tracker.catalogue.borrow().holds(place, &self.name) {
-            return Err(failures::not_there(self.name.as_str(), place).into());
+        if !self.tracker.catalogue.borrow().is_replica(place, dataset, &self.name) {
+            return Err(failures::not_there(dataset, place, &self.name).into());
         }
         let mut request = line.agent.offer_request();
         let mut params = request.get();
         params.set_pool(place.pool.as_str());
-        params.set_dataset(self.name.as_str());
+        params.set_dataset(dataset.as_str());
         params.set_receiver(receiver.as_ref().map_or(&[], |receiver| &receiver.0));
         params.set_may_snapshot(may_snapshot);
         let offered = line.ask(OPERATION, place, request.send().promise).await?;
-        tracing::info!(dataset = %self.name, %place, "offered");
+        tracing::info!(%dataset, %place, "offered");
         Ok((line, offered))
     }
 }

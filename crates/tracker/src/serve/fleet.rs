@@ -1,21 +1,24 @@
-//! `Fleet`: show, download, copy.
+//! `Fleet`: show, download, copy, holds.
 
 use std::rc::Rc;
 
 use capnp::Error;
+use capnp::traits::HasTypeId;
 use catalogue::{MachineId, Query};
 use schema::broker_capnp::broker;
 use schema::dataset_capnp::replica_sink;
+use schema::hold_capnp::hold_sink;
 use schema::transfer_capnp::{copy_request, started, transfer};
 use schema::user_capnp::{fleet, query};
 use schema::{Failure, outcome, wire};
 use tokio::sync::oneshot;
-use zfs::DatasetPath;
+use zfs::{DatasetPath, SnapshotName};
 
 use super::answer::{NoAnswer, answer};
 use super::broker::Broker;
-use super::replicas;
+use super::flush::flush;
 use super::transfer::{Held, Transfer};
+use super::{holds, replicas};
 use crate::clock::now;
 use crate::failures;
 use crate::issuer::Grant;
@@ -71,6 +74,30 @@ impl fleet::Server for Fleet {
         let attached = answer(self.find_transfer(params.get()?).await)?;
         outcome::write(results.get().init_outcome(), attached, write_started)
     }
+
+    async fn holds(
+        self: Rc<Self>,
+        params: fleet::HoldsParams,
+        mut results: fleet::HoldsResults,
+    ) -> Result<(), Error> {
+        let unasked = answer(self.send_holds(&params.get()?.get_sink()?).await)?;
+        outcome::write(results.get().init_outcome(), unasked, |answer, unasked| {
+            let mut places = answer.init_places(wire::length(&unasked));
+            for (index, machine) in (0..).zip(unasked) {
+                places.set(index, machine.to_string());
+            }
+            Ok(())
+        })
+    }
+
+    async fn release(
+        self: Rc<Self>,
+        params: fleet::ReleaseParams,
+        mut results: fleet::ReleaseResults,
+    ) -> Result<(), Error> {
+        let released = answer(self.let_go(params.get()?).await)?;
+        outcome::write_nothing(results.get().init_outcome(), released)
+    }
 }
 
 fn write_started(mut started: started::Builder<'_>, held: Rc<Held>) -> Result<(), Error> {
@@ -98,8 +125,9 @@ impl Fleet {
                 catalogue.list(&query, after, now()).take(PAGE).collect()
             };
             if page.is_empty() {
-                return Ok(replicas::flush(sink).await?);
+                return Ok(flush(&sink.client, replica_sink::Client::TYPE_ID).await?);
             }
+            self.tracker.tell_sending(&mut page);
             replicas::send(sink, &page).await?;
         }
     }
@@ -112,9 +140,12 @@ impl Fleet {
         if !self.tracker.catalogue.borrow().has(&path) {
             return Err(failures::no_such_dataset(operation, name));
         }
-        let broker =
-            Broker { tracker: self.tracker.clone(), grant: self.grant.clone(), name: path };
-        Ok(capnp_rpc::new_client(broker))
+        Ok(self.mint(path))
+    }
+
+    fn mint(&self, name: DatasetPath) -> broker::Client {
+        let (tracker, grant) = (self.tracker.clone(), self.grant.clone());
+        capnp_rpc::new_client(Broker { tracker, grant, name })
     }
 
     async fn start(&self, request: copy_request::Reader<'_>) -> Result<Rc<Held>, NoAnswer> {
@@ -124,11 +155,12 @@ impl Fleet {
         let (tracker, line) = (self.tracker.clone(), self.tracker.line_to(OPERATION, &place)?);
         let mut start = line.agent.start_request();
         start.get().set_request(request)?;
-        start.get().set_broker(broker);
+        start.get().set_broker(broker.clone());
         let started = start.send().promise;
         self.finish(async move {
             let started = line.ask(OPERATION, &place, started).await?;
-            Ok(Held::new(&tracker, &line, outcome::read(started.get()?.get_outcome()?)??)?)
+            let started = outcome::read(started.get()?.get_outcome()?)??;
+            Ok(Held::new(&tracker, &line, broker, started)?)
         })
         .await
     }
@@ -141,18 +173,48 @@ impl Fleet {
         self.tracker.check(&self.grant)?;
         let place = wire::read_place(params.get_destination()?)?;
         let id = params.get_id()?.to_str()?;
+        let dataset = wire::parse(params.get_dataset()?)?;
         let (tracker, line) = (self.tracker.clone(), self.tracker.line_to(OPERATION, &place)?);
         if let Some(held) = Held::find(&self.tracker, &MachineId::of(&place), id) {
             return Ok(held);
         }
+        // It may have gone from everywhere meanwhile: a transfer under way isn't concerned.
+        let broker = self.mint(dataset);
         let mut attach = line.agent.attach_request();
         attach.get().set_id(id);
+        attach.get().set_broker(broker.clone());
         let started = attach.send().promise;
         self.finish(async move {
             let started = line.ask(OPERATION, &place, started).await?;
-            Ok(Held::new(&tracker, &line, outcome::read(started.get()?.get_outcome()?)??)?)
+            let started = outcome::read(started.get()?.get_outcome()?)??;
+            Ok(Held::new(&tracker, &line, broker, started)?)
         })
         .await
+    }
+
+    async fn send_holds(&self, sink: &hold_sink::Client) -> Result<Vec<MachineId>, NoAnswer> {
+        self.tracker.check(&self.grant)?;
+        let (holds, unasked) = holds::gather(&self.tracker).await;
+        holds::send(sink, &holds).await?;
+        flush(&sink.client, hold_sink::Client::TYPE_ID).await?;
+        Ok(unasked)
+    }
+
+    async fn let_go(&self, params: fleet::release_params::Reader<'_>) -> Result<(), NoAnswer> {
+        const OPERATION: &str = "release the hold on";
+        self.tracker.check(&self.grant)?;
+        let place = wire::read_place(params.get_place()?)?;
+        let snapshot: SnapshotName = wire::parse(params.get_snapshot()?)?;
+        if *snapshot.dataset().pool() != place.pool {
+            return Err(failures::other_pool(OPERATION, &snapshot, &place).into());
+        }
+        let line = self.tracker.line_to(OPERATION, &place)?;
+        let mut request = line.agent.release_request();
+        request.get().set_snapshot(snapshot.to_string());
+        request.get().set_tag(params.get_tag()?);
+        let answer = line.ask_soon(OPERATION, &snapshot, request.send().promise).await?;
+        outcome::read(answer.get()?.get_outcome()?)??;
+        Ok(())
     }
 
     /// Waits for a hold on a transfer, which is taken even if the caller goes meanwhile and this

@@ -28,10 +28,11 @@ impl Drop for Session {
 impl session::Server for Session {
     async fn heartbeat(
         self: Rc<Self>,
-        _: session::HeartbeatParams,
+        params: session::HeartbeatParams,
         _: session::HeartbeatResults,
     ) -> Result<(), Error> {
         self.line.heard();
+        self.line.sending.set(params.get()?.get_sending());
         let changes = self.tracker.catalogue.borrow_mut().heartbeat(self.line.epoch, now());
         self.save(changes.map_err(|error| failures::session(&error))?).await
     }

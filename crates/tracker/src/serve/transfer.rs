@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use capnp::{Error, ErrorKind};
 use catalogue::MachineId;
+use schema::broker_capnp::broker;
 use schema::transfer_capnp::{started, transfer};
 use schema::{Failure, outcome};
 
@@ -19,6 +20,8 @@ const ATTACH_AGAIN: Duration = Duration::from_secs(65);
 pub(crate) struct Held {
     pub(crate) id: String,
     transfer: transfer::Client,
+    /// What the agent was given for it.
+    broker: broker::Client,
     line: Rc<Line>,
     tracker: Rc<Tracker>,
 }
@@ -28,6 +31,7 @@ impl Held {
     pub(crate) fn new(
         tracker: &Rc<Tracker>,
         line: &Rc<Line>,
+        broker: broker::Client,
         started: started::Reader<'_>,
     ) -> Result<Rc<Self>, Error> {
         let id = started.get_id()?.to_string()?;
@@ -38,6 +42,7 @@ impl Held {
         let held = Rc::new(Self {
             id: id.clone(),
             transfer: started.get_transfer()?,
+            broker,
             line: line.clone(),
             tracker: tracker.clone(),
         });
@@ -74,7 +79,8 @@ impl Drop for Held {
             return;
         }
         if self.line.over.is_cancelled() {
-            self.tracker.chores.begin(let_go_later(self.tracker.clone(), key));
+            let (tracker, broker) = (self.tracker.clone(), self.broker.clone());
+            self.tracker.chores.begin(let_go_later(tracker, key, broker));
         } else {
             let cancel = self.transfer.cancel_request().send().promise;
             self.tracker.chores.begin(async move {
@@ -86,17 +92,18 @@ impl Drop for Held {
 }
 
 /// Lets go of a transfer by the machine's next connection, which cancels it unless someone holds it.
-async fn let_go_later(tracker: Rc<Tracker>, (machine, id): TransferKey) {
+async fn let_go_later(tracker: Rc<Tracker>, (machine, id): TransferKey, broker: broker::Client) {
     tokio::time::sleep(ATTACH_AGAIN).await;
     // A machine that is still away is beyond reach.
     let Some(line) = tracker.line_of(&machine) else { return };
     let mut attach = line.agent.attach_request();
     attach.get().set_id(&id);
+    attach.get().set_broker(broker.clone());
     let attached = async {
         let started = line.hear(attach.send().promise).await?;
         // Where it is not known any more, there is nothing to cancel.
         let started = outcome::read(started.get()?.get_outcome()?)?;
-        started.ok().map(|started| Held::new(&tracker, &line, started)).transpose()
+        started.ok().map(|started| Held::new(&tracker, &line, broker, started)).transpose()
     };
     match attached.await {
         Ok(held) => drop(held),

@@ -1,7 +1,10 @@
 //! A machine's agent, as far as the tracker can tell.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use capnp::Error;
 use schema::agent_capnp::agent;
@@ -9,9 +12,10 @@ use schema::broker_capnp::{dialler, meeting};
 use schema::location_capnp::{PoolState, UpdateKind, location, session, update_sink};
 use schema::source_capnp::source;
 use schema::transfer_capnp::transfer;
-use schema::{Failure, batch, outcome, wire};
+use schema::{Code, Failure, Hold, batch, outcome, wire};
 use sturdyref::{Connection, Identity, ObjectId, SturdyRef};
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::interval;
 use zfs::{Guid, Kind, Properties, Snapshot};
 
 use crate::process::{Home, dial, identity};
@@ -21,19 +25,26 @@ use crate::process::{Home, dial, identity};
 pub(crate) enum Asked {
     Offer { pool: String, dataset: String, receiver: Vec<u8> },
     Start { dataset: String, replicas: usize },
-    Attach { id: String },
+    Attach { id: String, replicas: usize },
     Cancel,
     Replaced { by: String },
     SourceDropped,
+    Holds,
+    Release { snapshot: String, tag: String },
+    ReleaseTransfer { transfer: String, pool: String, dataset: String },
 }
 
 /// The chunks that a fake source sends.
 pub(crate) const CHUNKS: usize = 40;
 pub(crate) const CHUNK: usize = 100_000;
 
+/// The one transfer that a fake agent doesn't know, and the one hold.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 struct FakeAgent {
     asked: mpsc::UnboundedSender<Asked>,
     answering: Arc<Mutex<()>>,
+    holds: Rc<RefCell<Vec<Hold>>>,
 }
 
 /// A registered machine.
@@ -43,8 +54,10 @@ pub(crate) struct Registered {
     pub(crate) location: String,
     /// What the tracker asks for.
     pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
-    /// Who locks it keeps the agent from answering to `start` and `attach`.
+    /// Who locks it keeps the agent from answering to `start`, `attach` and `holds`.
     pub(crate) answering: Arc<Mutex<()>>,
+    /// What it says that it holds.
+    pub(crate) holds: Rc<RefCell<Vec<Hold>>>,
 }
 
 /// Registers a machine, under a key of its own.
@@ -77,8 +90,9 @@ pub(crate) async fn register_on(
     protocol: u16,
 ) -> Result<Registered, Failure> {
     let (sender, asked) = mpsc::unbounded_channel();
-    let answering = Arc::default();
-    let agent = FakeAgent { asked: sender, answering: Arc::clone(&answering) };
+    let (answering, holds) = (Arc::default(), Rc::default());
+    let agent =
+        FakeAgent { asked: sender, answering: Arc::clone(&answering), holds: Rc::clone(&holds) };
     let mut request = connection.target::<location::Client>().register_request();
     let mut hello = request.get().init_hello();
     hello.set_protocol(protocol);
@@ -99,6 +113,7 @@ pub(crate) async fn register_on(
         location: registered.get_location().unwrap().to_string().unwrap(),
         asked,
         answering,
+        holds,
     })
 }
 
@@ -114,7 +129,25 @@ impl Registered {
     }
 
     pub(crate) async fn heartbeat(&self) -> Result<(), Error> {
-        self.session.heartbeat_request().send().promise.await.map(drop)
+        self.heartbeat_while_sending(0).await
+    }
+
+    pub(crate) async fn heartbeat_while_sending(&self, streams: u32) -> Result<(), Error> {
+        let mut request = self.session.heartbeat_request();
+        request.get().set_sending(streams);
+        request.send().promise.await.map(drop)
+    }
+
+    /// Keeps the session alive, as an agent does, for as long as this is polled.
+    pub(crate) fn beat(&self) -> impl Future<Output = Infallible> + use<> {
+        let session = self.session.clone();
+        async move {
+            let mut ticks = interval(Duration::from_secs(2));
+            loop {
+                ticks.tick().await;
+                session.heartbeat_request().send().promise.await.unwrap();
+            }
+        }
     }
 
     /// Tells of a pool's whole content.
@@ -219,10 +252,13 @@ impl agent::Server for FakeAgent {
         params: agent::AttachParams,
         mut results: agent::AttachResults,
     ) -> Result<(), Error> {
-        let id = params.get()?.get_id()?.to_string()?;
-        let _ = self.asked.send(Asked::Attach { id: id.clone() });
+        let params = params.get()?;
+        let id = params.get_id()?.to_string()?;
+        let replicas = crate::user::replicas(&params.get_broker()?).await.unwrap().len();
+        let _ = self.asked.send(Asked::Attach { id: id.clone(), replicas });
         drop(self.answering.lock().await);
-        outcome::write(results.get().init_outcome(), Ok(()), |mut started, ()| {
+        let known = known(&id, Code::NoSuchTransfer);
+        outcome::write(results.get().init_outcome(), known, |mut started, ()| {
             started.set_id(&id);
             let transfer = FakeTransfer { asked: self.asked.clone(), stuck: false };
             started.set_transfer(capnp_rpc::new_client(transfer));
@@ -239,6 +275,59 @@ impl agent::Server for FakeAgent {
         let _ = self.asked.send(Asked::Replaced { by });
         Ok(())
     }
+
+    async fn holds(
+        self: Rc<Self>,
+        params: agent::HoldsParams,
+        mut results: agent::HoldsResults,
+    ) -> Result<(), Error> {
+        let _ = self.asked.send(Asked::Holds);
+        drop(self.answering.lock().await);
+        let holds = self.holds.borrow().clone();
+        let mut request = params.get()?.get_sink()?.write_request();
+        let mut list = request.get().init_holds(wire::length(&holds));
+        for (index, hold) in (0..).zip(&holds) {
+            hold.write(list.reborrow().get(index));
+        }
+        request.send().await?;
+        outcome::write_nothing(results.get().init_outcome(), Ok(()))
+    }
+
+    async fn release(
+        self: Rc<Self>,
+        params: agent::ReleaseParams,
+        mut results: agent::ReleaseResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let tag = params.get_tag()?.to_string()?;
+        let answer = known(&tag, Code::Refused);
+        let snapshot = params.get_snapshot()?.to_string()?;
+        let _ = self.asked.send(Asked::Release { snapshot, tag });
+        outcome::write_nothing(results.get().init_outcome(), answer)
+    }
+
+    async fn release_transfer(
+        self: Rc<Self>,
+        params: agent::ReleaseTransferParams,
+        mut results: agent::ReleaseTransferResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let transfer = params.get_transfer()?.to_string()?;
+        let answer = known(&transfer, Code::Refused);
+        let _ = self.asked.send(Asked::ReleaseTransfer {
+            transfer,
+            pool: params.get_pool()?.to_string()?,
+            dataset: params.get_dataset()?.to_string()?,
+        });
+        outcome::write_nothing(results.get().init_outcome(), answer)
+    }
+}
+
+fn known(name: &str, code: Code) -> Result<(), Failure> {
+    if name == UNKNOWN {
+        return Err(Failure::new(code, "find", name, "this agent doesn't know it", ""));
+    }
+    Ok(())
 }
 
 /// A transfer that ends at once when it is observed, or never.

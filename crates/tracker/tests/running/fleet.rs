@@ -117,6 +117,32 @@ fn very_many_datasets_and_snapshots_come_through_whole() {
 }
 
 #[test]
+fn how_many_streams_a_machine_sends_is_told_with_its_replicas() {
+    run(async {
+        let home = Home::new();
+        let tracker = home.start("dc");
+        let busy = register(&home, "dc", "busy", &["tank"]).await;
+        let idle = register(&home, "dc", "idle", &["tank"]).await;
+        let away = register(&home, "dc", "away", &["tank"]).await;
+        for machine in [&busy, &idle, &away] {
+            machine.replace("tank", &[Dataset("a", vec![1])]).await;
+        }
+        busy.heartbeat_while_sending(3).await.unwrap();
+        away.heartbeat_while_sending(2).await.unwrap();
+        away.connection.close().await;
+        tracker.wait_for_line("offline");
+        let user = open(&home).await;
+        let listed = user.list("", "").await.unwrap();
+        let planned = replicas(&user.broker("a").await.unwrap()).await.unwrap();
+        for replicas in [listed, planned] {
+            let sending: Vec<_> =
+                replicas.iter().map(|r| (r.place.machine.as_str(), r.sending)).collect();
+            assert_eq!(sending, [("away", 0), ("busy", 3), ("idle", 0)]);
+        }
+    });
+}
+
+#[test]
 fn what_is_not_there_is_told_with_its_status() {
     run(async {
         let home = Home::new();
@@ -145,7 +171,7 @@ fn another_version_of_the_protocol_is_refused() {
         assert_eq!(
             failure.to_string(),
             "cannot talk to this tracker as 'a test': it speaks version 99 of the protocol, the \
-             tracker version 1\nInstall the same release of zatlas on both machines."
+             tracker version 2\nInstall the same release of zatlas on both machines."
         );
 
         let connection = dial(&home.capability("dc"), &identity()).await;

@@ -7,6 +7,7 @@ mod agent;
 mod capability_files;
 mod fleet;
 mod forget_and_reissue;
+mod holds;
 mod process;
 mod relay;
 mod sessions;

@@ -13,12 +13,12 @@ use tokio::sync::oneshot;
 
 use crate::agent::{Asked, CHUNK, CHUNKS, Dataset, Registered, register};
 use crate::process::{Home, dial, identity, refusal, run};
-use crate::user::{User, open};
+use crate::user::{User, open, replicas};
 
 async fn fleet(home: &Home) -> (Registered, User, broker::Client) {
     let machine = register(home, "dc", "m", &["tank", "spare"]).await;
     machine.replace("tank", &[Dataset("a", vec![1])]).await;
-    machine.replace("spare", &[Dataset("b", vec![1])]).await;
+    machine.replace("spare", &[Dataset("b", vec![2]), Dataset("old/a", vec![1, 3])]).await;
     let user = open(home).await;
     let broker = user.broker("a").await.unwrap();
     (machine, user, broker)
@@ -26,7 +26,7 @@ async fn fleet(home: &Home) -> (Registered, User, broker::Client) {
 
 async fn reach(
     broker: &broker::Client,
-    pool: &str,
+    (pool, dataset): (&str, &str),
     receiver: &Fingerprint,
 ) -> Result<capnp::capability::Response<broker::reach_results::Owned>, Failure> {
     let mut request = broker.reach_request();
@@ -34,6 +34,7 @@ async fn reach(
     place.set_location("dc");
     place.set_machine("m");
     place.set_pool(pool);
+    request.get().set_dataset(dataset);
     request.get().set_receiver(&receiver.0);
     let answer = request.send().promise.await.unwrap();
     outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().map(drop)?;
@@ -48,7 +49,7 @@ fn offer_in(
 
 /// Has the sender meet us; the way to its source.
 async fn relay(broker: &broker::Client, receiver: &Identity) -> SturdyRef {
-    let answer = reach(broker, "tank", &receiver.fingerprint()).await.unwrap();
+    let answer = reach(broker, ("tank", "a"), &receiver.fingerprint()).await.unwrap();
     relay_by(&offer_in(&answer).get_rendezvous().unwrap()).await.unwrap()
 }
 
@@ -86,7 +87,7 @@ fn a_ticket_is_asked_of_the_agent_for_this_dataset_and_this_key() {
         let _tracker = home.start("dc");
         let (mut machine, _user, broker) = fleet(&home).await;
         let receiver = identity().fingerprint();
-        let answer = reach(&broker, "tank", &receiver).await.unwrap();
+        let answer = reach(&broker, ("tank", "a"), &receiver).await.unwrap();
         let uris = offer_in(&answer).get_uris().unwrap();
         assert_eq!(uris.get(0).unwrap().to_str(), Ok("capnp://insecure@127.0.0.1:1/ticket"));
         assert_eq!(
@@ -98,18 +99,44 @@ fn a_ticket_is_asked_of_the_agent_for_this_dataset_and_this_key() {
             })
         );
 
-        for (pool, status) in [("spare", 3), ("nowhere", 3)] {
-            let failure = reach(&broker, pool, &receiver).await.err().unwrap();
-            assert_eq!(failure.exit_status(), status, "{failure}");
+        for place in [("spare", "a"), ("nowhere", "a"), ("tank", "b")] {
+            let failure = reach(&broker, place, &receiver).await.err().unwrap();
+            assert_eq!(failure.exit_status(), 3, "{failure}");
         }
         machine.connection.close().await;
         let failure = loop {
             // The tracker hears of it in its own time.
-            if let Err(failure) = reach(&broker, "tank", &receiver).await {
+            if let Err(failure) = reach(&broker, ("tank", "a"), &receiver).await {
                 break failure;
             }
         };
         assert_eq!(failure.exit_status(), 5, "{failure}");
+    });
+}
+
+#[test]
+fn a_replica_of_another_name_is_reached_and_nothing_unrelated() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let (mut machine, _user, broker) = fleet(&home).await;
+        let receiver = identity().fingerprint();
+        let listed = replicas(&broker).await.unwrap();
+        let names: Vec<_> = listed.iter().map(|replica| replica.name.as_str()).collect();
+        assert_eq!(names, ["a", "old/a"]);
+        reach(&broker, ("spare", "old/a"), &receiver).await.unwrap();
+        let asked = machine.asked.recv().await;
+        let Some(Asked::Offer { pool, dataset, .. }) = asked else { panic!("{asked:?}") };
+        assert_eq!((pool.as_str(), dataset.as_str()), ("spare", "old/a"));
+
+        let failure = reach(&broker, ("spare", "b"), &receiver).await.err().unwrap();
+        assert_eq!(failure.exit_status(), 3);
+        assert!(failure.to_string().contains("shares no snapshot with 'a'"), "{failure}");
+        // What makes them relatives is gone there: it is reached no more.
+        machine.replace("spare", &[Dataset("old/a", vec![3])]).await;
+        let failure = reach(&broker, ("spare", "old/a"), &receiver).await.err().unwrap();
+        assert_eq!(failure.exit_status(), 3);
+        assert!(machine.asked.try_recv().is_err(), "the agent was asked");
     });
 }
 
@@ -164,7 +191,7 @@ fn an_offer_is_relayed_once() {
         let home = Home::new();
         let _tracker = home.start("dc");
         let (_machine, _user, broker) = fleet(&home).await;
-        let answer = reach(&broker, "tank", &identity().fingerprint()).await.unwrap();
+        let answer = reach(&broker, ("tank", "a"), &identity().fingerprint()).await.unwrap();
         let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
         relay_by(&rendezvous).await.unwrap();
         let failure = relay_by(&rendezvous).await.unwrap_err();
@@ -178,7 +205,7 @@ fn who_was_made_an_offer_may_not_use_it_once_the_capability_is_void() {
         let home = Home::new();
         let _tracker = home.start("dc");
         let (_machine, _user, broker) = fleet(&home).await;
-        let answer = reach(&broker, "tank", &identity().fingerprint()).await.unwrap();
+        let answer = reach(&broker, ("tank", "a"), &identity().fingerprint()).await.unwrap();
         let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
         assert!(home.output(&["reissue", "user"]).status.success());
         let failure = relay_by(&rendezvous).await.unwrap_err();

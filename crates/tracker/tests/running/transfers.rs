@@ -2,17 +2,17 @@
 //! who watches.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use capnp::Error;
 use capnp::capability::Request;
+use schema::location_capnp::PoolState;
 use schema::transfer_capnp::{event, observer, started, transfer};
 use schema::user_capnp::fleet;
-use schema::{Failure, outcome};
+use schema::{Code, Failure, outcome};
 use sturdyref::Identity;
 use tokio::sync::mpsc;
 
-use crate::agent::{Asked, Dataset, Registered, register_as};
+use crate::agent::{Asked, Dataset, Registered, UNKNOWN, register_as};
 use crate::process::{Home, identity, run};
 use crate::user::{User, open};
 
@@ -51,14 +51,19 @@ async fn copy(fleet: &fleet::Client, name: &str, pool: &str) -> Result<transfer:
 }
 
 async fn attach(fleet: &fleet::Client) -> transfer::Client {
+    try_attach(fleet, "t1").await.unwrap()
+}
+
+async fn try_attach(fleet: &fleet::Client, id: &str) -> Result<transfer::Client, Failure> {
     let mut request = fleet.attach_request();
-    request.get().set_id("t1");
+    request.get().set_id(id);
+    request.get().set_dataset("a");
     let mut place = request.get().init_destination();
     place.set_location("dc");
     place.set_machine("m");
     place.set_pool("tank");
     let answer = request.send().promise.await.unwrap();
-    transfer_in(outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().unwrap())
+    outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().map(transfer_in)
 }
 
 struct Observer(mpsc::UnboundedSender<String>);
@@ -94,7 +99,7 @@ fn a_copy_is_the_destinations_to_do_with_a_broker_for_that_dataset_alone() {
             let failure = copy(&user.fleet, name, pool).await.err().unwrap();
             assert_eq!(failure.exit_status(), status, "{failure}");
         }
-        machine.set_pool("tank", schema::location_capnp::PoolState::Unavailable).await;
+        machine.set_pool("tank", PoolState::Unavailable).await;
         assert_eq!(copy(&user.fleet, "a", "tank").await.err().unwrap().exit_status(), 5);
     });
 }
@@ -151,7 +156,10 @@ fn it_is_watched_again_when_its_machine_is_back() {
         let mut machine = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
         machine.replace("tank", &[]).await;
         let again = attach(&user.fleet).await;
-        assert_eq!(machine.asked.recv().await, Some(Asked::Attach { id: "t1".into() }));
+        assert_eq!(
+            machine.asked.recv().await,
+            Some(Asked::Attach { id: "t1".into(), replicas: 0 })
+        );
         drop(transfer);
         user.show("").await;
         let shared = attach(&user.fleet).await;
@@ -172,21 +180,18 @@ fn it_is_cancelled_at_a_machine_that_is_back_when_nobody_watches_again() {
         drop(transfer);
         user.connection.close().await;
         let mut machine = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
-        let session = machine.session.clone();
-        let beat = async {
-            loop {
-                session.heartbeat_request().send().promise.await.unwrap();
-                tokio::time::sleep(Duration::from_secs(2)).await;
-            }
-        };
+        let beat = machine.beat();
         let cancelled = async {
             // Who watched had 60 s to come back.
-            assert_eq!(machine.asked.recv().await, Some(Asked::Attach { id: "t1".into() }));
+            assert_eq!(
+                machine.asked.recv().await,
+                Some(Asked::Attach { id: "t1".into(), replicas: 1 })
+            );
             assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
         };
         tokio::select! {
             () = cancelled => {}
-            () = beat => {}
+            never = beat => match never {},
         }
     });
 }
@@ -199,7 +204,10 @@ fn two_who_attach_at_once_share_it() {
         let unanswered = machine.answering.clone().lock_owned().await;
         let asking = async {
             for _ in 0..2 {
-                assert_eq!(machine.asked.recv().await, Some(Asked::Attach { id: "t1".into() }));
+                assert_eq!(
+                    machine.asked.recv().await,
+                    Some(Asked::Attach { id: "t1".into(), replicas: 1 })
+                );
             }
             drop(unanswered);
         };
@@ -215,7 +223,7 @@ fn two_who_attach_at_once_share_it() {
 }
 
 #[test]
-fn it_outlives_the_tracker_and_is_found_again() {
+fn it_outlives_the_tracker_and_goes_on_with_a_new_broker() {
     run(async {
         let key = identity();
         let (home, tracker, mut machine, user) = home(&key).await;
@@ -228,8 +236,13 @@ fn it_outlives_the_tracker_and_is_found_again() {
 
         let _tracker = home.start("dc");
         let mut machine = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
-        machine.replace("tank", &[]).await;
-        let _transfer = attach(&open(&home).await.fleet).await;
-        assert_eq!(machine.asked.recv().await, Some(Asked::Attach { id: "t1".into() }));
+        machine.set_pool("tank", PoolState::Online).await;
+        let user = open(&home).await;
+        let _transfer = attach(&user.fleet).await;
+        let attach = Asked::Attach { id: "t1".into(), replicas: 1 };
+        assert_eq!(machine.asked.recv().await, Some(attach), "the broker that it gets is of use");
+
+        let failure = try_attach(&user.fleet, UNKNOWN).await.err().unwrap();
+        assert_eq!((failure.code, failure.exit_status()), (Code::NoSuchTransfer, 1));
     });
 }
