@@ -1,5 +1,7 @@
 //! A machine's agent, as far as the tracker can tell.
 
+mod sender;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -8,16 +10,16 @@ use std::time::Duration;
 
 use capnp::Error;
 use schema::agent_capnp::agent;
-use schema::broker_capnp::{dialler, meeting};
 use schema::location_capnp::{PoolState, UpdateKind, location, session, update_sink};
-use schema::source_capnp::source;
 use schema::transfer_capnp::transfer;
 use schema::{Code, Failure, Hold, batch, outcome, wire};
-use sturdyref::{Connection, Identity, ObjectId, SturdyRef};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use sturdyref::{Connection, Identity};
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::interval;
 use zfs::{Guid, Kind, Properties, Snapshot};
 
+use self::sender::FakeDialler;
+pub(crate) use self::sender::{CHUNK, CHUNKS};
 use crate::process::{Home, dial, identity};
 
 /// What the tracker asked an agent for.
@@ -33,10 +35,6 @@ pub(crate) enum Asked {
     Release { snapshot: String, tag: String },
     ReleaseTransfer { transfer: String, pool: String, dataset: String },
 }
-
-/// The chunks that a fake source sends.
-pub(crate) const CHUNKS: usize = 40;
-pub(crate) const CHUNK: usize = 100_000;
 
 /// The one transfer that a fake agent doesn't know, and the one hold.
 pub(crate) const UNKNOWN: &str = "unknown";
@@ -362,55 +360,5 @@ impl transfer::Server for FakeTransfer {
     ) -> Result<(), Error> {
         let _ = self.asked.send(Asked::Cancel);
         Ok(())
-    }
-}
-
-/// Brings a [`FakeSource`], and keeps the connection for as long as that is held.
-struct FakeDialler(mpsc::UnboundedSender<Asked>);
-
-impl dialler::Server for FakeDialler {
-    async fn dial(
-        self: Rc<Self>,
-        params: dialler::DialParams,
-        mut results: dialler::DialResults,
-    ) -> Result<(), Error> {
-        let place: SturdyRef = params.get()?.get_uri()?.to_str()?.parse().unwrap();
-        assert_ne!(place.id, ObjectId::new([]));
-        let connection = dial(&place, &identity()).await;
-        let mut request = connection.target::<meeting::Client>().bring_request();
-        let (dropped, wait) = oneshot::channel();
-        request.get().set_source(capnp_rpc::new_client(FakeSource { _dropped: dropped }));
-        request.send().promise.await?;
-        let asked = self.0.clone();
-        tokio::task::spawn_local(async move {
-            let _ = wait.await;
-            connection.close().await;
-            let _ = asked.send(Asked::SourceDropped);
-        });
-        outcome::write_nothing(results.get().init_outcome(), Ok(()))
-    }
-}
-
-struct FakeSource {
-    _dropped: oneshot::Sender<()>,
-}
-
-impl source::Server for FakeSource {
-    async fn send(
-        self: Rc<Self>,
-        params: source::SendParams,
-        mut results: source::SendResults,
-    ) -> Result<(), Error> {
-        let sink = params.get()?.get_sink()?;
-        for chunk in 0..CHUNKS {
-            let mut request = sink.write_request();
-            request.get().init_bytes(CHUNK as u32).fill(chunk as u8);
-            request.send().await?;
-        }
-        sink.end_request().send().promise.await?;
-        outcome::write(results.get().init_outcome(), Ok(()), |mut sent, ()| {
-            sent.set_bytes((CHUNKS * CHUNK) as u64);
-            Ok(())
-        })
     }
 }
