@@ -4,8 +4,9 @@
 //!
 //! It serves two guards. An interrupted receive may go on with another replica's stream only where
 //! that one begins with the same object in blocks of the same size, since ZFS would else free what
-//! it has of the object, in silence. And a stream that writes a block twice makes the kernel of
-//! OpenZFS 2.3.2 panic, so none such may reach it.
+//! it has of the object, in silence. And streams that OpenZFS 2.3.2 takes badly must not reach it:
+//! one that writes a block twice makes its kernel panic, and what `-e` does to spill blocks and to
+//! large ones damages what is received, in silence.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -14,6 +15,8 @@ use super::begin::{Begin, BeginError};
 use super::record::{Action, ByteOrder, Fields, LEN, ObjectHead, Record, RecordError, RecordKind};
 use crate::nvlist::{Nvlist, NvlistError};
 
+/// Bytes in the largest block of a stream without large ones (`SPA_OLD_MAXBLOCKSIZE`).
+const SMALL_BLOCK: u64 = 128 << 10;
 /// Bytes that may follow BEGIN. Real ones: 96 of a resumed stream, 1,100 of a raw one.
 const MAX_BEGIN_PAYLOAD: u32 = 64 * 1024;
 
@@ -77,6 +80,10 @@ pub enum Misfit {
     /// A record that is wrong by itself.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A block of so many bytes in a stream that announced none of that size. OpenZFS 2.3.2 sends
+    /// such with `-ec` without `-L`, and receives them with success into other bytes than it sent.
+    #[error("it writes a block of {0} bytes, of a size that the stream said it had none of")]
+    LargeBlock(u64),
     /// A write that doesn't lie behind all that was written before it.
     #[error("it writes at {offset} of object {object}, though object {} is written up to {}",
         .written.0, .written.1)]
@@ -235,9 +242,13 @@ impl Follower {
         Ok(())
     }
 
+    fn large_blocks(&self) -> bool {
+        self.begin.as_ref().is_some_and(|begin| begin.features.large_blocks())
+    }
+
     fn take_object(&mut self, head: ObjectHead) {
         self.first_object.get_or_insert(head);
-        if self.begin.as_ref().is_some_and(|begin| begin.features.large_blocks()) {
+        if self.large_blocks() {
             self.remembered.push_back(head);
             if self.remembered.len() > self.max_remembered {
                 self.remembered.pop_front();
@@ -248,6 +259,9 @@ impl Follower {
     /// Objects are sent in ascending order, and each from its first block to its last: so
     /// `send_range` and its merging in OpenZFS's `dmu_send.c`, and the receiver relies on it.
     fn take_write(&mut self, object: u64, offset: u64, length: u64) -> Result<(), Misfit> {
+        if length > SMALL_BLOCK && !self.large_blocks() {
+            return Err(Misfit::LargeBlock(length));
+        }
         let written = self.written;
         if object < written.0 || object == written.0 && offset < written.1 {
             return Err(Misfit::Backwards { object, offset, written });
