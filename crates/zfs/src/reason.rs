@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_pool_that_is_called_like_a_word_hides_no_reason() {
-        let message = "cannot open 'dataset': dataset does not exist";
-        assert_eq!(Reason::of(message, "dataset"), Some(NotFound));
+        let message = "cannot destroy 'dataset': dataset is busy";
+        assert_eq!(Reason::of(message, "dataset"), Some(Busy));
     }
 }

@@ -34,8 +34,9 @@ impl Zfs {
     /// Brings a dataset back to a snapshot: destroys what was written since, and the snapshots and
     /// bookmarks that are newer.
     ///
-    /// A newer snapshot that is held or has a clone stops it, *after* it has destroyed those that
-    /// came after that one: look at them first.
+    /// It isn't done at once: a newer snapshot that is held stops it when some or all of the others
+    /// have been destroyed. So look for holds first. Clones, and an interrupted increment that
+    /// starts from a newer snapshot ([`Reason::PartialState`](crate::Reason::PartialState)), stop it before anything is lost.
     pub async fn rollback(&self, snapshot: &SnapshotName) -> Result<(), RollbackError> {
         let subject = snapshot.to_string();
         let rolled_back = run(self.zfs(&["rollback", "-r", &subject])).await;
