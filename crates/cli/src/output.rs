@@ -1,14 +1,15 @@
-//! What is printed of a transfer. Standard output is for what was asked for (a listing, a JSON
-//! document); everything said on the way goes to standard error.
+//! What is printed of a transfer: as [text] for people, as [JSON](json) for programs. Standard
+//! output is for what was asked for (a listing, a JSON document); everything said on the way goes
+//! to standard error.
+
+pub(crate) mod json;
+pub(crate) mod text;
 
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context;
 use schema::Place;
-use schema::text::Bytes;
-use serde::Serialize;
-use transfer::report::{Plan, Route, Summary};
-use zfs::{DatasetName, Escaped, Kind, Snapshot};
+use transfer::report::Plan;
 
 /// Writes to standard output. That nobody reads it any more (`| head`) is no error.
 pub(crate) fn to_stdout(text: &[u8]) -> anyhow::Result<()> {
@@ -28,135 +29,80 @@ pub(crate) enum Destination {
     There(Place),
 }
 
-/// What the plan says, in lines.
-pub(crate) fn plan_lines(plan: &Plan, destination: &Destination) -> Vec<String> {
-    let mut lines = Vec::new();
-    let size =
-        plan.bytes.map_or("size not known".to_owned(), |bytes| format!("about {}", Bytes(bytes)));
-    let snapshot = plan
-        .snapshot
-        .as_ref()
-        .map_or("a new snapshot".to_owned(), |s| format!("snapshot {} (GUID {})", s.label, s.guid));
-    let encrypted = if plan.raw { ", encrypted as it is" } else { "" };
-    lines.push(format!("{snapshot}, {size}{encrypted}"));
-    let route = match plan.route {
-        Route::Direct => "directly",
-        Route::Relayed => "relayed by the tracker, since the machines can't reach each other",
-    };
-    lines.push(format!("from {}, {route}", plan.source));
-    let machine = match destination {
-        Destination::Here => String::new(),
-        Destination::There(place) => format!(" on {}\\{}", place.location, place.machine),
-    };
-    lines.push(format!("to {}{machine}", plan.target));
-    if plan.aborts {
-        lines.push("a failed receive of ours is thrown away there first".to_owned());
+/// Whether the snapshot is there already. (A snapshot that is still to be taken isn't.)
+pub(crate) fn is_up_to_date(plan: &Plan) -> bool {
+    plan.steps.is_empty() && plan.snapshot.is_some()
+}
+
+#[cfg(test)]
+pub(crate) mod examples {
+    //! Plans and summaries to print.
+
+    use std::time::Duration;
+
+    use transfer::plan::Base;
+    use transfer::report::{Action, Origin, Plan, Route, Step, Summary, Used};
+    use zfs::{Guid, Kind, Snapshot};
+
+    pub(crate) fn snapshot(label: &str, guid: u64) -> Snapshot {
+        Snapshot { label: label.parse().unwrap(), guid: Guid(guid), createtxg: guid, creation: 0 }
     }
-    for parent in &plan.creates {
-        lines.push(format!("creates {parent}, which is missing"));
+
+    pub(crate) fn origin(place: &str, dataset: &str, route: Route) -> Origin {
+        Origin { place: place.parse().unwrap(), dataset: dataset.parse().unwrap(), route }
     }
-    lines.extend(plan.warnings.iter().map(|warning| format!("warning: {}", Escaped(warning))));
-    lines
-}
 
-/// What was done, in lines; the last tells how to get at it.
-pub(crate) fn summary_lines(summary: &Summary, destination: &Destination) -> Vec<String> {
-    let Some(guid) = summary.guid else {
-        return vec!["dry run: nothing was done".to_owned()];
-    };
-    let seconds = summary.elapsed.as_secs_f64().max(0.001);
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rate for people"
-    )]
-    let rate = Bytes((summary.bytes as f64 / seconds) as u64);
-    let there = match destination {
-        Destination::Here => String::new(),
-        Destination::There(place) => format!("on {}: ", place.machine),
-    };
-    vec![
-        format!("done: {} in {seconds:.1} s, {rate}/s, GUID {guid} verified", Bytes(summary.bytes)),
-        format!("to use it, {there}{}", how_to_use(&summary.plan)),
-    ]
-}
-
-/// The commands that make the target usable. A name holds no quote, so quotes are enough.
-fn how_to_use(plan: &Plan) -> String {
-    let target = quoted(&plan.target);
-    let key = if plan.raw { format!("zfs load-key {target} && ") } else { String::new() };
-    match plan.kind {
-        Kind::Filesystem => format!("mount it: {key}zfs mount {target}"),
-        Kind::Volume => format!("open the block device: {key}ls '/dev/zvol/{}'", plan.target),
+    pub(crate) fn send(label: &str, base: Option<(&str, bool)>) -> Step {
+        let base =
+            base.map(|(base, is_bookmark)| Base { snapshot: snapshot(base, 1), is_bookmark });
+        Step { action: Action::Send { snapshot: snapshot(label, 2), base }, bytes: Some(1 << 20) }
     }
-}
 
-fn quoted(name: &DatasetName) -> String {
-    format!("'{name}'")
-}
+    pub(crate) fn doing(action: Action) -> Step {
+        Step { action, bytes: None }
+    }
 
-/// A snapshot; its GUID is a text, because JSON's numbers lose their last digits.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct JsonSnapshot<'a> {
-    name: &'a str,
-    guid: String,
-    creation: i64,
-}
-
-impl<'a> From<&'a Snapshot> for JsonSnapshot<'a> {
-    fn from(snapshot: &'a Snapshot) -> Self {
-        Self {
-            name: snapshot.label.as_str(),
-            guid: snapshot.guid.to_string(),
-            creation: snapshot.creation,
+    /// Brings `one` from `dc\m\tank` to `home/a`.
+    pub(crate) fn plan(steps: Vec<Step>) -> Plan {
+        Plan {
+            snapshot: Some(snapshot("one", 2)),
+            source: origin(r"dc\m\tank", "a", Route::Direct),
+            target: "home/a".parse().unwrap(),
+            kind: Kind::Filesystem,
+            raw: false,
+            bytes: steps.iter().filter_map(|step| step.bytes).reduce(|sum, more| sum + more),
+            steps,
+            warnings: Vec::new(),
         }
     }
-}
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonSummary<'a> {
-    dry_run: bool,
-    snapshot: Option<JsonSnapshot<'a>>,
-    source: String,
-    target: String,
-    kind: String,
-    raw: bool,
-    route: &'static str,
-    estimated_bytes: Option<u64>,
-    creates: Vec<String>,
-    aborts: bool,
-    warnings: &'a [String],
-    bytes: u64,
-    seconds: f64,
-    verified_guid: Option<String>,
-}
+    /// Of a transfer of one whole snapshot that two sources took part in.
+    pub(crate) fn summary() -> Summary {
+        let used = |place, dataset, route, bytes, left: Option<&str>| Used {
+            origin: origin(place, dataset, route),
+            bytes,
+            left: left.map(str::to_owned),
+        };
+        Summary {
+            plan: plan(vec![send("one", None)]),
+            bytes: 3 << 20,
+            elapsed: Duration::from_millis(1500),
+            guid: Some(Guid(2)),
+            sources: vec![
+                used(r"dc\m\tank", "a", Route::Direct, 1 << 20, Some("it sent nothing for 60 s")),
+                used(r"dc\n\pond", "b", Route::Relayed, 2 << 20, None),
+            ],
+            retries: 1,
+        }
+    }
 
-/// What was done, or in a dry run would be, as a JSON document.
-pub(crate) fn summary_json(summary: &Summary) -> io::Result<Vec<u8>> {
-    let plan = &summary.plan;
-    let document = JsonSummary {
-        dry_run: summary.guid.is_none(),
-        snapshot: plan.snapshot.as_ref().map(Into::into),
-        source: plan.source.to_string(),
-        target: plan.target.to_string(),
-        kind: plan.kind.to_string(),
-        raw: plan.raw,
-        route: match plan.route {
-            Route::Direct => "direct",
-            Route::Relayed => "relayed",
-        },
-        estimated_bytes: plan.bytes,
-        creates: plan.creates.iter().map(ToString::to_string).collect(),
-        aborts: plan.aborts,
-        warnings: &plan.warnings,
-        bytes: summary.bytes,
-        seconds: (summary.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
-        verified_guid: summary.guid.map(|guid| guid.to_string()),
-    };
-    let mut text = serde_json::to_vec_pretty(&document)?;
-    text.push(b'\n');
-    Ok(text)
+    /// The snapshot was there already.
+    pub(crate) fn up_to_date() -> Summary {
+        Summary { plan: plan(Vec::new()), bytes: 0, sources: Vec::new(), retries: 0, ..summary() }
+    }
+
+    /// Of a dry run.
+    pub(crate) fn dry(plan: Plan) -> Summary {
+        Summary { plan, guid: None, ..up_to_date() }
+    }
 }
