@@ -1,12 +1,14 @@
-//! Names from the command line; a wrong one is a usage error that shows it escaped.
+//! Names and durations from the command line; a wrong one is a usage error that shows it escaped.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use schema::{Code, Failure, Place};
+use transfer::options::Options;
 use zfs::{DatasetPath, SnapshotLabel};
 
-use crate::args;
+use crate::args::{self, Props};
+use crate::duration;
 
 /// Parses an argument.
 pub(crate) fn parse<T: FromStr<Err: Display>>(what: &str, text: &str) -> Result<T, Failure> {
@@ -18,7 +20,8 @@ pub(crate) fn unusable(what: &str, reason: impl Display) -> Failure {
     Failure::new(Code::Usage, format!("use the {what}"), "", reason, "See: cli --help")
 }
 
-/// What is to be transferred.
+/// What is to be transferred, and how.
+#[derive(Clone)]
 pub(crate) struct Wanted {
     /// The dataset.
     pub(crate) dataset: DatasetPath,
@@ -26,10 +29,16 @@ pub(crate) struct Wanted {
     pub(crate) from: Option<Place>,
     /// The snapshot to use and no other.
     pub(crate) snapshot: Option<SnapshotLabel>,
+    /// Plan, and do nothing.
+    pub(crate) dry_run: bool,
+    /// How it is to be done.
+    pub(crate) options: Options,
 }
 
 impl Wanted {
-    pub(crate) fn parse(dataset: &str, wish: &args::Wish) -> Result<Self, Failure> {
+    /// Parses what both commands take; whether it becomes read-only depends on the command.
+    pub(crate) fn parse(dataset: &str, wish: &args::Wish, readonly: bool) -> Result<Self, Failure> {
+        let time = |what, text: &str| duration::parse(text).map_err(|error| unusable(what, error));
         Ok(Self {
             dataset: parse("dataset", dataset)?,
             from: wish.from.as_deref().map(|text| parse("argument of --from", text)).transpose()?,
@@ -38,6 +47,62 @@ impl Wanted {
                 .as_deref()
                 .map(|text| parse("argument of --snapshot", text))
                 .transpose()?,
+            dry_run: wish.dry_run,
+            options: Options {
+                all_snapshots: wish.all_snapshots,
+                restart: wish.restart,
+                rollback: wish.rollback,
+                adopt: wish.adopt,
+                decrypt: wish.decrypt,
+                wait: wish.wait,
+                readonly,
+                settings: wish.props == Some(Props::Local),
+                timeout: time("argument of --timeout", &wish.timeout)?,
+                stall: time("argument of --stall", &wish.stall)?,
+            },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn options(flags: &[&str]) -> Result<Options, Failure> {
+        let line = [&["cli", "copy", "data", "dc/m/tank"], flags].concat();
+        let Command::Copy(copy) = Args::try_parse_from(line).unwrap().command else {
+            panic!("a copy was asked for")
+        };
+        Wanted::parse(&copy.dataset, &copy.wish, !copy.writable).map(|wanted| wanted.options)
+    }
+
+    #[test]
+    fn each_flag_is_its_option() {
+        let default = Options { readonly: true, ..Options::default() };
+        assert_eq!(options(&[]), Ok(default));
+        for (flag, wanted) in [
+            ("--all-snapshots", Options { all_snapshots: true, ..default }),
+            ("--restart", Options { restart: true, ..default }),
+            ("--rollback", Options { rollback: true, ..default }),
+            ("--adopt", Options { adopt: true, ..default }),
+            ("--decrypt", Options { decrypt: true, ..default }),
+            ("--wait", Options { wait: true, ..default }),
+            ("--writable", Options { readonly: false, ..default }),
+            ("--props=local", Options { settings: true, ..default }),
+            ("--timeout=2h", Options { timeout: duration::parse("120m").unwrap(), ..default }),
+            ("--stall=90s", Options { stall: duration::parse("90s").unwrap(), ..default }),
+        ] {
+            assert_eq!(options(&[flag]), Ok(wanted), "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_duration_is_a_usage_error() {
+        for flag in ["--timeout=soon", "--stall=0s"] {
+            assert_eq!(options(&[flag]).unwrap_err().exit_status(), 2, "{flag}");
+        }
     }
 }

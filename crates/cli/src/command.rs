@@ -1,0 +1,106 @@
+//! What `download` and `copy` have in common: one dataset or, with `-r`, all below it, each
+//! transferred by itself, and what is printed when all is done.
+
+use program::say;
+use schema::{Code, Failure};
+use sturdyref::SturdyRef;
+use tokio_util::sync::CancellationToken;
+use transfer::report::Summary;
+use zfs::DatasetPath;
+
+use crate::args::Wish;
+use crate::names::Wanted;
+use crate::output::json::{SummaryDocument, print};
+use crate::output::{Destination, to_stdout};
+use crate::progress::{Console, View};
+use crate::recursive::{self, Selection};
+use crate::tracker::Tracker;
+use crate::unless_interrupted;
+
+/// One dataset of a command: what, and what it becomes below the destination's pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) dataset: DatasetPath,
+    pub(crate) target: DatasetPath,
+}
+
+/// What is to be done.
+pub(crate) struct Command<'a> {
+    pub(crate) capability: &'a SturdyRef,
+    pub(crate) wish: &'a Wish,
+    pub(crate) wanted: &'a Wanted,
+    pub(crate) destination: &'a Destination,
+    /// What the dataset becomes below the destination's pool.
+    pub(crate) target: DatasetPath,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Command<'_> {
+    /// Does it: `transfer` brings one dataset to its end.
+    pub(crate) async fn run(
+        &self,
+        transfer: impl AsyncFn(Item, View) -> Result<Summary, Failure>,
+    ) -> anyhow::Result<()> {
+        let Self { wish, wanted, .. } = self;
+        if wanted.options.decrypt {
+            say(
+                "WARNING: --decrypt: data that is encrypted at the source is SENT IN THE CLEAR, and \
+                 whoever can read the destination can read it",
+            );
+        }
+        let console = Console::new(wish);
+        let view = |item: &Item| console.view(item.dataset.clone(), self.destination.clone());
+        if !wish.recursion.recursive {
+            let item = Item { dataset: wanted.dataset.clone(), target: self.target.clone() };
+            let view = view(&item);
+            let summary = transfer(item, view).await?;
+            if wish.json {
+                to_stdout(&print(&SummaryDocument::from(&summary))?)?;
+            }
+            return Ok(());
+        }
+        let items = unless_interrupted(&self.cancel, self.select()).await?;
+        let jobs = usize::from(wish.recursion.jobs.unwrap_or(DEFAULT_JOBS));
+        let run = async |item: Item| {
+            let view = view(&item);
+            let outcome = transfer(item.clone(), view).await;
+            if let Err(failure) = &outcome {
+                for line in failure.to_string().lines() {
+                    console.say(&format!("{}: {line}", item.dataset));
+                }
+            }
+            outcome
+        };
+        let ended = recursive::in_order(items, jobs, &self.cancel, run).await;
+        if wish.json {
+            to_stdout(&print(&recursive::document(&ended))?)?;
+        }
+        for line in recursive::summary_lines(&ended) {
+            console.say(&line);
+        }
+        Ok(recursive::result(&ended)?)
+    }
+
+    /// The datasets below the one that is wanted, and itself.
+    async fn select(&self) -> anyhow::Result<Vec<Item>> {
+        let selection = Selection::new(self.wish, self.wanted, self.destination, &self.target)?;
+        let tracker = Tracker::connect(self.capability).await?;
+        let replicas = tracker.list(&selection.pattern(), None).await?;
+        tracker.connection.close().await;
+        let items = selection.items(&replicas)?;
+        if items.is_empty() {
+            return Err(Failure::new(
+                Code::NoSuchDataset,
+                "transfer",
+                &self.wanted.dataset,
+                "neither it nor a dataset below it is there to be transferred",
+                "See where datasets are with: cli --connect user.cap show",
+            )
+            .into());
+        }
+        Ok(items)
+    }
+}
+
+/// Two at once keep the pools busy while one begins or ends.
+const DEFAULT_JOBS: u16 = 2;
