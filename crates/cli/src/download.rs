@@ -1,55 +1,140 @@
 //! `cli download`: this machine is the receiver, and so it plans and owns the transfer.
 
+use std::time::Duration;
+
 use program::say;
+use schema::broker_capnp::broker;
 use schema::{Code, Failure, outcome};
-use sturdyref::{SturdyRef, Worker};
+use sturdyref::{Backoff, SturdyRef, Worker};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use transfer::broker::Broker;
-use transfer::job::{self, Job, Tools};
-use transfer::report::Status;
+use transfer::broker::{Broker, Desk};
+use transfer::job::{self, Job, Permits, Reserve, Tools};
+use transfer::report::{Status, Summary};
 use transfer::zfs_failure;
 use zfs::{DatasetName, DatasetPath, PoolName, Zfs};
 
 use crate::args::Download;
+use crate::command::{Command, Item};
 use crate::names::{Wanted, parse};
 use crate::output::Destination;
+use crate::progress::View;
 use crate::tracker::{Tracker, speaks_tls};
 use crate::unless_interrupted;
 use crate::watch::to_the_end;
 
-/// Receives a dataset into a pool of this machine.
+/// Who runs the command decides over this machine's pools, and `--rollback` is asked for by hand.
+const PERMITS: Permits = Permits { rollback: true, reserve: Reserve::Bytes(0) };
+
+/// Receives a dataset into a pool of this machine, or all below it, too.
 pub(crate) async fn download(
     capability: &SturdyRef,
     args: Download,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Wanted { dataset, from, snapshot } = Wanted::parse(&args.dataset, &args.wish)?;
+    let wanted = Wanted::parse(&args.dataset, &args.wish, args.readonly)?;
     let zfs = Zfs::new(args.zfs, args.zpool).with_launcher();
-    let prepared = async {
-        let target = target(&zfs, args.to.as_deref(), &dataset).await?;
-        let tracker = Tracker::connect(capability).await?;
-        let broker = broker(&tracker, dataset.clone()).await?;
-        Ok((target, tracker, broker))
+    let (pool, target) =
+        unless_interrupted(&cancel, target(&zfs, args.to.as_deref(), &wanted.dataset)).await?;
+    let receiver = Receiver {
+        capability,
+        zfs,
+        pool,
+        wanted: &wanted,
+        // The first of several has shown that the tracker can be reached at all.
+        patience: if args.wish.recursion.recursive {
+            wanted.options.timeout
+        } else {
+            Duration::ZERO
+        },
+        cancel: &cancel,
     };
-    // The connection is held until the end: the broker lives on it.
-    let (target, _tracker, broker) = unless_interrupted(&cancel, prepared).await?;
-    let job = Job {
-        id: job::new_id(),
-        dataset,
-        target,
-        from,
-        snapshot,
-        near: None,
-        dry_run: args.wish.dry_run,
-        program: "cli",
-    };
-    let (status, watched) = watch::channel(Status::default());
-    let tools = Tools { zfs, broker, tls: speaks_tls(capability), status, cancel };
-    // A thread of its own for the data: the tracker's connection stays responsive beside it.
-    let worker = Worker::spawn("receive")?;
-    worker.run(move || job::run(job, tools));
-    to_the_end(watched, &Destination::Here, &args.wish).await
+    let destination = &Destination::Here;
+    let (wish, wanted, cancel) = (&args.wish, &wanted, cancel.clone());
+    let command = Command { capability, wish, wanted, destination, target, cancel };
+    command.run(async |item, mut view| receiver.transfer(item, &mut view).await).await
+}
+
+/// Receives what is transferred.
+struct Receiver<'a> {
+    capability: &'a SturdyRef,
+    zfs: Zfs,
+    pool: PoolName,
+    wanted: &'a Wanted,
+    /// How long to look for the tracker.
+    patience: Duration,
+    cancel: &'a CancellationToken,
+}
+
+impl Receiver<'_> {
+    async fn transfer(&self, item: Item, view: &mut View) -> Result<Summary, Failure> {
+        let target = named(&self.pool, &item.target)?;
+        let found = async {
+            let tracker = Tracker::connect_within(self.capability, self.patience).await?;
+            let client = broker(&tracker, &item.dataset).await?;
+            Ok((tracker, client))
+        };
+        let (tracker, client) = unless_interrupted(self.cancel, found).await?;
+        let (broker, desk) = Broker::new(client, item.dataset.clone());
+        let job = Job {
+            dataset: item.dataset.clone(),
+            destination: format!("{} {target}", host_name()),
+            target,
+            from: self.wanted.from.clone(),
+            snapshot: self.wanted.snapshot.clone(),
+            near: None,
+            dry_run: self.wanted.dry_run,
+            program: "cli",
+            options: self.wanted.options,
+            permits: PERMITS,
+        };
+        let (status, watched) = watch::channel(Status::default());
+        let (zfs, tls) = (self.zfs.clone(), speaks_tls(self.capability));
+        let tools = Tools { zfs, broker, tls, status, cancel: self.cancel.clone() };
+        // A thread of its own for the data: the tracker's connection stays responsive beside it.
+        let worker = Worker::spawn("receive").map_err(|error| {
+            let remedy = "Run the command again when the system is less busy.";
+            Failure::new(Code::Failed, "start a thread for", &item.dataset, error, remedy)
+        })?;
+        worker.run(move || job::run(job, tools));
+        tokio::select! {
+            outcome = to_the_end(watched, view) => outcome,
+            never = stay_connected(self.capability, tracker, &item.dataset, &desk) => match never {},
+        }
+    }
+}
+
+/// Gives the job the broker anew over trackers that come and go. The data needs none while it flows
+/// directly; the job asks again when it does need one.
+async fn stay_connected(
+    capability: &SturdyRef,
+    mut tracker: Tracker,
+    dataset: &DatasetPath,
+    desk: &Desk,
+) -> std::convert::Infallible {
+    let mut backoff = Backoff::new();
+    loop {
+        tracker.connection.closed().await;
+        (tracker, _) = loop {
+            sleep(backoff.next_delay()).await;
+            let again = async {
+                let tracker = Tracker::connect(capability).await?;
+                let client = broker(&tracker, dataset).await?;
+                Ok::<_, Failure>((tracker, desk.replace(client)))
+            };
+            match again.await {
+                Ok(again) => break again,
+                Err(failure) => tracing::debug!(%failure, "the tracker is still away"),
+            }
+        };
+        backoff.reset();
+    }
+}
+
+/// What this machine calls itself.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// What the dataset becomes here: what `--to` says, else its own name in the only pool.
@@ -57,7 +142,7 @@ async fn target(
     zfs: &Zfs,
     to: Option<&str>,
     dataset: &DatasetPath,
-) -> Result<DatasetName, Failure> {
+) -> Result<(PoolName, DatasetPath), Failure> {
     let pools = zfs.pools().await.map_err(|error| zfs_failure(&error))?;
     let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();
     let refuse = |code, reason: String, remedy: &str| {
@@ -88,10 +173,9 @@ async fn target(
             return refuse(Code::Ambiguous, reason, "Say which with --to POOL.");
         }
     };
-    match given.as_ref().and_then(DatasetName::path) {
-        Some(path) => named(pool, path),
-        None => named(pool, dataset),
-    }
+    let path = given.as_ref().and_then(DatasetName::path).unwrap_or(dataset);
+    named(pool, path)?;
+    Ok((pool.clone(), path.clone()))
 }
 
 fn list(names: &[&str]) -> String {
@@ -110,7 +194,7 @@ fn named(pool: &PoolName, path: &DatasetPath) -> Result<DatasetName, Failure> {
     })
 }
 
-async fn broker(tracker: &Tracker, dataset: DatasetPath) -> Result<Broker, Failure> {
+async fn broker(tracker: &Tracker, dataset: &DatasetPath) -> Result<broker::Client, Failure> {
     let asked = async {
         let mut request = tracker.fleet.dataset_request();
         request.get().set_name(dataset.as_str());
@@ -120,7 +204,5 @@ async fn broker(tracker: &Tracker, dataset: DatasetPath) -> Result<Broker, Failu
             Err(failure) => Ok(Err(failure)),
         }
     };
-    let client =
-        asked.await.map_err(|error| Failure::from_exception("look up", &dataset, &error))??;
-    Ok(Broker::new(client, dataset))
+    asked.await.map_err(|error| Failure::from_exception("look up", dataset, &error))?
 }
