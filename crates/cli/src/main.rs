@@ -1,11 +1,17 @@
-//! The command-line client: shows the fleet, downloads to this machine, copies between others.
+//! The command-line client: shows the fleet, downloads to this machine, copies between others, and shows
+//! what is held for that.
 
 mod args;
+mod capability;
+mod command;
 mod copy;
 mod download;
+mod duration;
+mod holds;
 mod names;
 mod output;
 mod progress;
+mod recursive;
 mod show;
 mod tracker;
 mod watch;
@@ -14,7 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use program::{capability, exit, log, shutdown};
+use program::{exit, log, shutdown};
 use schema::{Code, Failure};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
@@ -38,20 +44,21 @@ fn start(args: Args) -> Result<()> {
 }
 
 async fn run(args: Args) -> Result<()> {
-    let capability = capability::read(&args.connect)?;
+    let capability = capability::read(args.connect)?;
     let cancel = shutdown::token()?;
     match args.command {
         Command::Show(args) => unless_interrupted(&cancel, show::show(&capability, args)).await,
         Command::Download(args) => download::download(&capability, args, cancel).await,
         Command::Copy(args) => copy::copy(&capability, args, cancel).await,
+        Command::Holds(args) => unless_interrupted(&cancel, holds::holds(&capability, args)).await,
     }
 }
 
 /// Runs what may be dropped anywhere, until it is done or the user wants no more of it.
-async fn unless_interrupted<T>(
+async fn unless_interrupted<T, E: From<Failure>>(
     cancel: &CancellationToken,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     tokio::select! {
         done = work => done,
         () = cancel.cancelled() => Err(Failure::new(

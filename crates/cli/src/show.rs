@@ -1,16 +1,12 @@
 //! `cli show`: where the datasets are.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::rc::Rc;
 
-use capnp_rpc::new_client;
 use schema::text::{Bytes, utc};
-use schema::{Code, Failure, Location, Replica, outcome};
+use schema::{Code, Failure, Location, Replica};
 use serde::Serialize;
 use sturdyref::SturdyRef;
-use transfer::broker::Collector;
 use zfs::Escaped;
 
 use crate::args::Show;
@@ -26,9 +22,18 @@ pub(crate) async fn show(capability: &SturdyRef, args: Show) -> anyhow::Result<(
         return Err(unusable("pattern", "it is empty").into());
     }
     let tracker = Tracker::connect(capability).await?;
-    let replicas = list(&tracker, args.pattern.as_deref(), location.as_ref()).await?;
-    if replicas.is_empty() && (args.pattern.is_some() || location.is_some()) {
-        return Err(no_match(&args).into());
+    let pattern = args.pattern.as_deref().unwrap_or_default();
+    let replicas = tracker.list(pattern, location.as_ref()).await?;
+    if replicas.is_empty() {
+        if let Some(location) = &location {
+            let known = locations(&tracker.list("", None).await?);
+            if !known.contains(location) {
+                return Err(no_such_location(location, &known).into());
+            }
+        }
+        if args.pattern.is_some() {
+            return Err(no_match(&args).into());
+        }
     }
     let mut text = Vec::new();
     if args.json {
@@ -43,23 +48,20 @@ pub(crate) async fn show(capability: &SturdyRef, args: Show) -> anyhow::Result<(
     Ok(())
 }
 
-async fn list(
-    tracker: &Tracker,
-    pattern: Option<&str>,
-    location: Option<&Location>,
-) -> Result<Vec<Replica>, Failure> {
-    let replicas = Rc::new(RefCell::new(Vec::new()));
-    let listing = async {
-        let mut request = tracker.fleet.list_request();
-        let mut query = request.get().init_query();
-        query.set_pattern(pattern.unwrap_or_default());
-        query.set_location(location.map_or("", Location::as_str));
-        request.get().set_sink(new_client(Collector { replicas: replicas.clone() }));
-        let answer = request.send().promise.await?;
-        outcome::read(answer.get()?.get_outcome()?).map(|done| done.map(drop))
+/// Where there are datasets.
+fn locations(replicas: &[Replica]) -> BTreeSet<Location> {
+    replicas.iter().map(|replica| replica.place.location.clone()).collect()
+}
+
+fn no_such_location(location: &Location, known: &BTreeSet<Location>) -> Failure {
+    let known: Vec<&str> = known.iter().map(Location::as_str).collect();
+    let remedy = if known.is_empty() {
+        "No machine has told of a dataset yet; start an agent.".to_owned()
+    } else {
+        format!("There are datasets at: {}", known.join(", "))
     };
-    listing.await.map_err(|error| Failure::from_exception("list the datasets", "", &error))??;
-    Ok(replicas.take())
+    let reason = "no such location is known, or no machine there has told of a dataset";
+    Failure::new(Code::NoSuchPlace, "show what is at", location, reason, remedy)
 }
 
 fn no_match(args: &Show) -> Failure {
@@ -161,7 +163,7 @@ struct JsonReplica<'a> {
     used: u64,
     referenced: u64,
     snapshots: u32,
-    newest: Option<crate::output::JsonSnapshot<'a>>,
+    newest: Option<crate::output::json::Snapshot<'a>>,
 }
 
 fn write_json(out: &mut impl Write, replicas: &[Replica]) -> io::Result<()> {
@@ -192,5 +194,22 @@ impl<'a> JsonReplica<'a> {
             snapshots: replica.snapshot_count,
             newest: replica.newest.as_ref().map(Into::into),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_location_is_told_with_those_that_are_known() {
+        let known = ["dc-1", "dc-2"].map(|name| name.parse().unwrap());
+        let failure = no_such_location(&"nowhere".parse().unwrap(), &known.into());
+        assert_eq!(failure.exit_status(), 3);
+        assert_eq!(
+            failure.to_string(),
+            "cannot show what is at 'nowhere': no such location is known, or no machine there has \
+             told of a dataset\nThere are datasets at: dc-1, dc-2"
+        );
     }
 }
