@@ -1,9 +1,30 @@
 //! What to transfer, from where, in which steps. Pure: no I/O, so that tables and properties can
 //! test it without a process.
+//!
+//! [`choose`] says which snapshot is wanted, [`sources`] who has it, [`plan_any`] which of them it
+//! comes from and by which [`Step`]s; [`stuck`] tells that nobody can finish what is there.
 
-pub mod choice;
+pub mod destination;
+pub mod form;
+pub mod goal;
+mod increment;
 pub mod lineage;
+mod planner;
+mod several;
+pub mod sources;
 pub mod steps;
 
-pub use choice::{Choice, Wanted, Wish, choose};
-pub use steps::{Destination, Step, plan};
+pub use destination::{Destination, Partial, Present};
+pub use form::{Form, form};
+pub use goal::{Chosen, Goal, Wish, choose};
+pub use planner::plan;
+pub use several::{plan_any, stuck};
+pub use sources::{away, sources};
+pub use steps::{Base, Options, Refusal, Source, Step};
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod properties;

@@ -53,7 +53,7 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::choice::tests::replica;
+    use crate::plan::examples::replica;
     use proptest::prelude::*;
 
     #[test]

@@ -1,39 +1,47 @@
-//! The steps that bring a snapshot to a destination, or why there are none.
+//! What a plan is made of: steps, the two sides, what may be done, and why there is no plan.
 //!
-//! Nothing that is there is ever destroyed, but for the remains of a failed first receive of ours.
+//! A plan never needs `-F`, never names a snapshot that the source lacks, and destroys nothing but
+//! what the options name: the remains of an interrupted receive of ours (`restart`), or what the
+//! destination has and the source lacks (`rollback`, where the destination allows it).
 
-use schema::{Code, Failure};
-use zfs::DatasetName;
-
-/// What the destination holds under the target's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// Nothing; these of its parents are missing too, topmost first.
-    Absent {
-        /// To be created.
-        missing_parents: Vec<DatasetName>,
-    },
-    /// An unfinished first receive.
-    Unfinished {
-        /// Whether a transfer of ours began it.
-        ours: bool,
-    },
-    /// A dataset.
-    Present {
-        /// Whether it holds the snapshot that is wanted.
-        has_snapshot: bool,
-    },
-}
+use schema::{Code, Failure, Replica};
+use zfs::{DatasetName, Guid, Kind, ResumeToken, Snapshot};
 
 /// One thing to do at the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Throw away what a failed first receive of ours left.
-    AbortReceive(DatasetName),
+    /// Throw away what an interrupted receive of ours left.
+    Abort {
+        /// Bytes that it had received, where known.
+        received: Option<u64>,
+    },
     /// Create a missing parent, unmounted.
     CreateParent(DatasetName),
-    /// Receive the snapshot whole.
-    Receive,
+    /// Mark a dataset that another tool made as ours.
+    Adopt,
+    /// Go back to a snapshot, which destroys what came after it.
+    Rollback {
+        /// The newest snapshot that both sides have, under its name at the destination.
+        to: Snapshot,
+        /// Newer snapshots, oldest first.
+        discards: Vec<Snapshot>,
+        /// Bytes written since the newest snapshot.
+        changes: u64,
+    },
+    /// Go on with an interrupted receive.
+    Resume {
+        /// What the source goes on with; its `to_name` is another's word.
+        token: ResumeToken,
+        /// The snapshot that it completes, under its name at the source.
+        snapshot: Snapshot,
+    },
+    /// Receive a snapshot, whole or from a base.
+    Send {
+        /// Under its name at the source.
+        snapshot: Snapshot,
+        /// What the destination has already; `None`: the snapshot whole.
+        base: Option<Base>,
+    },
 }
 
 impl Step {
@@ -41,73 +49,107 @@ impl Step {
     pub fn creates(&self) -> Option<&DatasetName> {
         match self {
             Self::CreateParent(parent) => Some(parent),
-            Self::AbortReceive(_) | Self::Receive => None,
+            _ => None,
+        }
+    }
+
+    /// The snapshot that it brings.
+    pub fn brings(&self) -> Option<&Snapshot> {
+        match self {
+            Self::Resume { snapshot, .. } | Self::Send { snapshot, .. } => Some(snapshot),
+            _ => None,
         }
     }
 }
 
-/// Plans to receive a snapshot whole.
-pub fn plan(target: &DatasetName, destination: &Destination) -> Result<Vec<Step>, Failure> {
-    let refuse = |reason: &str, remedy: String| {
-        Err(Failure::new(Code::Refused, "receive", target, reason, remedy))
-    };
-    let mut steps = match destination {
-        Destination::Absent { missing_parents } => {
-            missing_parents.iter().cloned().map(Step::CreateParent).collect()
-        }
-        Destination::Unfinished { ours: true } => vec![Step::AbortReceive(target.clone())],
-        Destination::Unfinished { ours: false } => {
-            return refuse(
-                "an unfinished receive that is not of zatlas is there",
-                format!("Finish it, or throw it away with: zfs receive -A '{target}'"),
-            );
-        }
-        Destination::Present { has_snapshot: true } => {
-            return refuse(
-                "it is there already, with this snapshot",
-                "Nothing needs to be done; for a second copy, choose another name.".to_owned(),
-            );
-        }
-        Destination::Present { has_snapshot: false } => {
-            return refuse(
-                "the destination exists already",
-                "Choose another name for it, or rename what is there with: zfs rename".to_owned(),
-            );
-        }
-    };
-    steps.push(Step::Receive);
-    Ok(steps)
+/// What an increment starts from, under its name at the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// A snapshot or bookmark.
+    pub snapshot: Snapshot,
+    /// Whether only its bookmark is left at the source.
+    pub is_bookmark: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The source's side.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Filesystem or volume.
+    pub kind: Kind,
+    /// Encrypted at rest.
+    pub encrypted: bool,
+    /// In the order of createtxg.
+    pub snapshots: &'a [Snapshot],
+    /// In the order of createtxg.
+    pub bookmarks: &'a [Snapshot],
+}
 
-    fn steps(destination: &Destination) -> Result<Vec<Step>, Code> {
-        plan(&"tank/a/b".parse().unwrap(), destination).map_err(|failure| failure.code)
+impl<'a> From<&'a Replica> for Source<'a> {
+    fn from(replica: &'a Replica) -> Self {
+        Self {
+            kind: replica.properties.kind,
+            encrypted: replica.properties.encrypted,
+            snapshots: &replica.snapshots,
+            bookmarks: &replica.bookmarks,
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    /// Its own entry of a snapshot.
+    pub fn snapshot(&self, guid: Guid) -> Option<&'a Snapshot> {
+        self.snapshots.iter().find(|snapshot| snapshot.guid == guid)
     }
 
-    #[test]
-    fn missing_parents_are_created_one_by_one() {
-        let parents: Vec<DatasetName> = vec!["tank/a".parse().unwrap()];
-        assert_eq!(
-            steps(&Destination::Absent { missing_parents: parents.clone() }),
-            Ok(vec![Step::CreateParent(parents[0].clone()), Step::Receive])
-        );
+    /// What an increment from that snapshot starts from here: the snapshot, else its bookmark.
+    pub fn base(&self, guid: Guid) -> Option<Base> {
+        let bookmark = || self.bookmarks.iter().find(|bookmark| bookmark.guid == guid);
+        match self.snapshot(guid) {
+            Some(snapshot) => Some(Base { snapshot: snapshot.clone(), is_bookmark: false }),
+            None => bookmark().map(|it| Base { snapshot: it.clone(), is_bookmark: true }),
+        }
+    }
+}
+
+/// What the user wants done, and what the destination allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Each snapshot between the base and the goal, not the goal alone.
+    pub all_snapshots: bool,
+    /// Abort an interrupted receive of ours instead of going on with it.
+    pub restart: bool,
+    /// Discard what the destination has and the source lacks.
+    pub rollback: bool,
+    /// Whether the destination allows that.
+    pub may_rollback: bool,
+    /// Take over a dataset that another tool made.
+    pub adopt: bool,
+    /// Send encrypted data in the clear.
+    pub decrypt: bool,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// This source can't; another may.
+    Source(Failure),
+    /// No source can: it is the destination that stands against it.
+    Destination(Failure),
+}
+
+impl Refusal {
+    pub(super) fn source(target: &DatasetName, reason: String, remedy: String) -> Self {
+        Self::Source(Failure::new(Code::Refused, "receive", target, reason, remedy))
     }
 
-    #[test]
-    fn only_a_failed_first_receive_of_ours_is_thrown_away() {
-        assert_eq!(
-            steps(&Destination::Unfinished { ours: true }),
-            Ok(vec![Step::AbortReceive("tank/a/b".parse().unwrap()), Step::Receive])
-        );
-        for destination in [
-            Destination::Unfinished { ours: false },
-            Destination::Present { has_snapshot: true },
-            Destination::Present { has_snapshot: false },
-        ] {
-            assert_eq!(steps(&destination), Err(Code::Refused), "{destination:?}");
+    pub(super) fn destination(target: &DatasetName, reason: String, remedy: String) -> Self {
+        Self::Destination(Failure::new(Code::Refused, "receive", target, reason, remedy))
+    }
+
+    /// What to tell.
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Source(failure) | Self::Destination(failure) => failure,
         }
     }
 }
