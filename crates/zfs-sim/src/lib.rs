@@ -1,8 +1,9 @@
 //! A stand-in for OpenZFS's `zfs` and `zpool` on a folder of plain files, for tests, demos and load.
 //!
-//! It knows filesystems and zvols without encryption, quota, clones or delegation, sends whole
-//! snapshots, and speaks the words of OpenZFS 2.3.2; `tests/conformance.rs` holds it to the real one.
-//! It is never linked into the product, mounts nothing, and never touches a real pool.
+//! It knows filesystems and zvols without encryption, clones, delegation, `-R`, `-I` or blocks above 128 KiB,
+//! sends snapshots, increments and the rest of either, and speaks the words of OpenZFS 2.3.2;
+//! `tests/conformance.rs` holds it to the real one. It is never linked into the product, mounts nothing, and
+//! never touches a real pool.
 //!
 //! # State
 //! `ZFS_SIM_ROOT` names the folder, an absolute path. Processes may share it.
@@ -10,28 +11,36 @@
 //! | path | content |
 //! |---|---|
 //! | `pools/POOL/index` | every dataset, snapshot and bookmark: a log of JSON lines, compacted now and then |
-//! | `pools/POOL/data/ID` | a filesystem's or its snapshot's files in a folder, or a zvol's bytes in a file; absent while empty |
+//! | `pools/POOL/data/ID` | the files of a filesystem, its snapshot or what is being received into it in a folder, or a zvol's bytes in a file; absent while empty; a bookmark keeps its snapshot's |
 //! | `pools/POOL/busy/ID` | locked by whoever sends or receives ID; a receive's progress |
 //! | `exported/POOL` | the same, while the pool is exported |
 //! | `events` | what `zpool events -v` prints |
 //!
 //! `zfs-sim path DATASET` prints (and makes) the `data/ID` of a dataset or snapshot: put files there as
 //! one would into the mounted filesystem. Regular files, folders and symbolic links travel, with mode
-//! and modification time. A snapshot's files must not be changed.
+//! and modification time. A snapshot's files must not be changed. An increment and a rollback replace a
+//! dataset's files in one stroke, under the same path.
 //! `zfs-sim populate POOL N` makes N datasets `d000000`, ... with a snapshot each, in one stroke.
 //!
 //! # Faults and load
+//! Of each, a `RECEIVE` form does the same to the stream that `zfs receive` reads. Bytes are those of one
+//! process: a resumed stream counts from 0.
+//!
 //! | variable | effect on `zfs send` |
 //! |---|---|
 //! | `ZFS_SIM_SEND_RATE` | at most so many bytes a second |
 //! | `ZFS_SIM_SEND_PAUSE_AT`, `ZFS_SIM_SEND_PAUSE_UNTIL` | after so many bytes makes FILE`.waiting`, and blocks until FILE exists |
-//! | `ZFS_SIM_SEND_FAIL_AT` | after so many bytes fails with an input/output error |
+//! | `ZFS_SIM_SEND_FAIL_AT` | after so many bytes fails with an input/output error; a receive keeps what came, as after any other failure |
 
+mod blocks;
+mod changes;
 mod commands;
 mod events;
 mod failure;
+mod faults;
 mod list;
 mod name;
+mod nvlist;
 mod options;
 mod property;
 mod sizes;

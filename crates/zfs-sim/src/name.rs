@@ -66,7 +66,11 @@ fn components(name: &str) -> Result<(), String> {
             _ => {}
         }
         let Some(end) = end else { return Ok(()) };
-        if !rest[end..].starts_with('/') {
+        if rest[end..].starts_with('/') {
+            if delimited {
+                return Err("trailing slash in name".to_owned());
+            }
+        } else {
             if delimited {
                 return Err("multiple '@' and/or '#' delimiters in name".to_owned());
             }

@@ -139,7 +139,7 @@ impl<'a> View<'a> {
         };
         Ok(value("canmount")?.as_deref() == Some("on")
             && value("mountpoint")?.is_some_and(|path| path.starts_with('/'))
-            && dataset.receiving.is_none())
+            && !dataset.is_inconsistent())
     }
 
     pub(super) fn sizes(&self) -> Result<&Sizes> {

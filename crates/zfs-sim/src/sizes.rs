@@ -44,11 +44,13 @@ impl Sizes {
             let Node::Dataset(dataset) = node else { continue };
             let content =
                 if stored.contains(&dataset.id) { tree::size(&pool.data(dataset.id))? } else { 0 };
-            let referenced =
-                content + if dataset.volsize.is_some() { EMPTY_VOLUME } else { EMPTY_FILESYSTEM };
+            let referenced = content + Self::empty(dataset.volsize.is_some());
             let reserved = reservation(pool, on, dataset, referenced);
+            let partial = dataset.receiving.as_ref().filter(|_| !dataset.is_inconsistent());
+            let incoming = partial.map_or(0, |receiving| pool.progress(receiving.id).bytes);
             for ancestor in std::iter::successors(Some(on), |on| name::parent(on)) {
-                datasets.entry(ancestor.to_owned()).or_default().used += referenced + reserved;
+                datasets.entry(ancestor.to_owned()).or_default().used +=
+                    referenced + reserved + incoming;
             }
             datasets
                 .entry(on.to_owned())
@@ -67,6 +69,28 @@ impl Sizes {
         self.datasets.get(on).copied()
     }
 
+    /// What an empty volume or filesystem takes, in bytes.
+    pub(crate) fn empty(is_volume: bool) -> u64 {
+        if is_volume { EMPTY_VOLUME } else { EMPTY_FILESYSTEM }
+    }
+
+    /// Bytes until a dataset's own `quota`; none without one.
+    pub(crate) fn quota_left(&self, pool: &Pool, on: &str) -> Option<u64> {
+        let used = self.of_dataset(on).unwrap_or_default().used;
+        Some(limit(pool.dataset(on)?, "quota")?.saturating_sub(used))
+    }
+
+    /// Bytes that can still be written to a dataset.
+    pub(crate) fn available(&self, pool: &Pool, on: &str) -> u64 {
+        let size = self.of_dataset(on).unwrap_or_default();
+        let own = pool.dataset(on).and_then(|dataset| limit(dataset, "refquota"));
+        let above = std::iter::successors(Some(on), |on| name::parent(on));
+        above
+            .filter_map(|on| self.quota_left(pool, on))
+            .chain(own.map(|quota| quota.saturating_sub(size.referenced)))
+            .fold(self.available + size.reserved, u64::min)
+    }
+
     /// Bytes that changed since the newest snapshot.
     pub(crate) fn written(&self, pool: &Pool, on: &str, dataset: &Dataset) -> Result<u64> {
         let newest = pool.snapshots(on).pop();
@@ -82,7 +106,12 @@ impl Sizes {
     }
 }
 
-/// What a volume's reservation keeps free beside its data: all of it once a snapshot holds that data.
+/// A quota, if one is set.
+fn limit(dataset: &Dataset, property: &str) -> Option<u64> {
+    dataset.properties.get(property)?.parse().ok().filter(|bytes| *bytes > 0)
+}
+
+/// What a reservation keeps free beside the data: all of it once a snapshot holds that data.
 fn reservation(pool: &Pool, on: &str, dataset: &Dataset, referenced: u64) -> u64 {
     let reserved = dataset
         .properties

@@ -1,31 +1,77 @@
 //! Resume tokens: `1-<checksum>-<size>-<deflated nvlist in hex>`, as `zfs_send_resume_token_to_nvlist` of
 //! libzfs reads them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use anyhow::Result;
 use flate2::Compression;
+use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
+use crate::nvlist::{Nvlist, Value};
 use crate::state::{Progress, Receiving};
 use crate::stream::Fletcher4;
 
 /// DMU_BACKUP_FEATURE bits, and the flag of the token that each asks for.
-const FLAGS: [(u64, &str); 3] =
+pub(crate) const FLAGS: [(u64, &str); 3] =
     [(1 << 21, "largeblockok"), (1 << 16, "embedok"), (1 << 22, "compressok")];
-
-const BOOLEAN: i32 = 1;
-const UINT64: i32 = 8;
-const STRING: i32 = 9;
+/// The most that a token may unpack to; a real one's longest string is a name.
+const MAX_PACKED: u64 = 64 << 10;
 
 /// The token that would go on with a receive.
 pub(crate) fn encode(receiving: &Receiving, progress: Progress) -> Result<String> {
-    let packed = pack(receiving, progress)?;
+    let mut list = Nvlist::default();
+    if receiving.fromguid != 0 {
+        list.push("fromguid", Value::Number(receiving.fromguid));
+    }
+    list.push("object", Value::Number(progress.object));
+    list.push("offset", Value::Number(progress.offset));
+    list.push("bytes", Value::Number(progress.bytes));
+    list.push("toguid", Value::Number(receiving.toguid));
+    list.push("toname", Value::Text(receiving.toname.clone()));
+    for (_, flag) in FLAGS.iter().filter(|(feature, _)| receiving.features & feature != 0) {
+        list.push(flag, Value::Flag);
+    }
+    let packed = list.pack()?;
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(&packed)?;
     let deflated = encoder.finish()?;
     let hex: String = deflated.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("1-{:x}-{:x}-{hex}", checksum(&deflated), packed.len()))
+}
+
+/// What a token holds, or in libzfs's words why that can't be told.
+pub(crate) fn decode(token: &str) -> Result<Nvlist, String> {
+    let parts: Vec<_> = token.splitn(4, '-').collect();
+    let [version, sum, size, hex] = parts.as_slice() else { return Err(invalid_format()) };
+    let version: u32 = version.parse().map_err(|_| invalid_format())?;
+    let sum = u64::from_str_radix(sum, 16).map_err(|_| invalid_format())?;
+    let size = u64::from_str_radix(size, 16).map_err(|_| invalid_format())?;
+    if version != 1 {
+        return Err(format!("invalid version {version}"));
+    }
+    let deflated = bytes(hex).ok_or("payload is not hex-encoded")?;
+    if checksum(&deflated) != sum {
+        return Err("incorrect checksum".to_owned());
+    }
+    let mut packed = Vec::new();
+    let inflated = ZlibDecoder::new(deflated.as_slice()).take(MAX_PACKED).read_to_end(&mut packed);
+    if inflated.is_err() || packed.len() as u64 > size {
+        return Err("decompression failed".to_owned());
+    }
+    Nvlist::unpack(&packed).ok_or_else(|| "nvlist_unpack failed".to_owned())
+}
+
+fn invalid_format() -> String {
+    "invalid format".to_owned()
+}
+
+/// Bytes from pairs of hex digits; like `sscanf`, a lone last digit counts as a byte.
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    hex.as_bytes()
+        .chunks(2)
+        .map(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
+        .collect()
 }
 
 fn checksum(deflated: &[u8]) -> u64 {
@@ -34,56 +80,8 @@ fn checksum(deflated: &[u8]) -> u64 {
     sum.first()
 }
 
-fn pack(receiving: &Receiving, progress: Progress) -> Result<Vec<u8>> {
-    let mut list = Nvlist::new();
-    list.pair("object", UINT64, &progress.object.to_le_bytes(), 1)?;
-    list.pair("offset", UINT64, &progress.offset.to_le_bytes(), 1)?;
-    list.pair("bytes", UINT64, &progress.bytes.to_le_bytes(), 1)?;
-    list.pair("toguid", UINT64, &receiving.toguid.to_le_bytes(), 1)?;
-    list.pair("toname", STRING, format!("{}\0", receiving.toname).as_bytes(), 1)?;
-    for (_, flag) in FLAGS.iter().filter(|(feature, _)| receiving.features & feature != 0) {
-        list.pair(flag, BOOLEAN, &[], 0)?;
-    }
-    Ok(list.finish())
-}
-
-/// A packed nvlist in native encoding on a little-endian machine.
-struct Nvlist(Vec<u8>);
-
-impl Nvlist {
-    fn new() -> Self {
-        // Encoding native, little-endian; version 0, unique names.
-        Self(vec![0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0])
-    }
-
-    fn pair(&mut self, name: &str, kind: i32, value: &[u8], elements: i32) -> Result<()> {
-        let header = 16 + name.len() + 1;
-        let size = header.next_multiple_of(8) + value.len().next_multiple_of(8);
-        let start = self.0.len();
-        self.0.extend(i32::try_from(size)?.to_le_bytes());
-        self.0.extend(i16::try_from(name.len() + 1)?.to_le_bytes());
-        self.0.extend([0; 2]);
-        self.0.extend(elements.to_le_bytes());
-        self.0.extend(kind.to_le_bytes());
-        self.0.extend(name.as_bytes());
-        self.0.resize(start + header.next_multiple_of(8), 0);
-        self.0.extend(value);
-        self.0.resize(start + size, 0);
-        Ok(())
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.0.extend([0; 4]);
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
-    use flate2::read::ZlibDecoder;
-
     use super::*;
 
     /// A token of OpenZFS 2.3.2, and what it had received.
@@ -92,7 +90,9 @@ mod tests {
 
     fn receiving() -> (Receiving, Progress) {
         let receiving = Receiving {
+            id: 1,
             toguid: 0x43cf_de4f_e5b8_1e0a,
+            fromguid: 0,
             toname: "tank/a@s1".to_owned(),
             features: 0,
             resumable: true,
@@ -102,33 +102,23 @@ mod tests {
 
     #[test]
     fn a_token_holds_what_a_real_one_holds() {
-        let deflated = |token: &str| -> Vec<u8> {
-            let hex = token.rsplit('-').next().unwrap();
-            (0..hex.len())
-                .step_by(2)
-                .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-                .collect()
-        };
-        let packed = |token: &str| {
-            let mut packed = Vec::new();
-            ZlibDecoder::new(deflated(token).as_slice()).read_to_end(&mut packed).unwrap();
-            packed
-        };
         let (receiving, progress) = receiving();
         let ours = encode(&receiving, progress).unwrap();
+        let packed = |token| decode(token).unwrap().pack().unwrap();
         assert_eq!(packed(&ours), packed(REAL));
-        for token in [REAL, ours.as_str()] {
-            let parts: Vec<_> = token.split('-').collect();
-            assert_eq!(
-                u64::from_str_radix(parts[1], 16).unwrap(),
-                checksum(&deflated(token)),
-                "{token}"
-            );
-            assert_eq!(
-                usize::from_str_radix(parts[2], 16).unwrap(),
-                packed(token).len(),
-                "{token}"
-            );
-        }
+        assert_eq!(packed(REAL).len(), 0xb8);
+        let list = decode(REAL).unwrap();
+        assert_eq!(list.number("toguid"), Some(receiving.toguid));
+        assert_eq!(list.text("toname"), Some("tank/a@s1"));
+    }
+
+    #[test]
+    fn an_increments_token_names_its_base_first() {
+        let (receiving, progress) = receiving();
+        let token = encode(&Receiving { fromguid: 7, features: 1 << 22, ..receiving }, progress);
+        let names: Vec<_> =
+            decode(&token.unwrap()).unwrap().0.into_iter().map(|(name, _)| name).collect();
+        let expected = ["fromguid", "object", "offset", "bytes", "toguid", "toname", "compressok"];
+        assert_eq!(names, expected);
     }
 }

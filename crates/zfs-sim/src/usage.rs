@@ -34,7 +34,11 @@ pub(crate) fn zpool(command: &str, complaint: &str) -> anyhow::Error {
     let usage = excerpt(ZPOOL, command);
     wrong(
         complaint,
-        &if command == "list" { format!("{usage}\n{ZPOOL_PROPERTIES}") } else { usage },
+        &if matches!(command, "get" | "list") {
+            format!("{usage}\n{ZPOOL_PROPERTIES}")
+        } else {
+            usage
+        },
     )
 }
 

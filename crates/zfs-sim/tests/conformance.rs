@@ -7,6 +7,7 @@
 mod conformance {
     pub(crate) mod backend;
     mod events;
+    mod increments;
     mod interrupted;
     mod pattern;
     mod streams;

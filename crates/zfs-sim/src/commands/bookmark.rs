@@ -28,17 +28,34 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
             &format!("invalid bookmark name '{bookmark}': must contain a '#'"),
         ));
     }
+    if source.starts_with(['@', '#']) && bookmark.starts_with('#') {
+        // The real one ends this line with the usage's first.
+        return Err(Failure::with_status(
+            2,
+            format!(
+                "either source or bookmark must be specified as full dataset paths{}",
+                usage::zfs("bookmark", "")
+            ),
+        ));
+    }
     let source = expand(source, bookmark);
     let bookmark = expand(bookmark, &source);
     let mut pool = existing(&Root::open()?, &source, Kinds::ANY, Access::Write)
         .map_err(|error| usage::zfs("bookmark", &error.to_string()))?;
     let cannot = |why: &str| Failure::error(format!("cannot create bookmark '{bookmark}': {why}"));
-    if let Some(complaint) = name::new_complaint(&bookmark, Kinds::ANY) {
-        return Err(cannot(&complaint));
+    if name::new_complaint(&bookmark, Kinds::ANY).is_some() {
+        return Err(cannot("invalid argument"));
+    }
+    if name::pool(&bookmark) != pool.name {
+        return Err(cannot("bookmark is in a different pool"));
+    }
+    if pool.dataset(name::dataset(&bookmark)).is_none() {
+        return Err(cannot("dataset does not exist"));
     }
     let (made_of, target) = match pool.get(&source) {
         Some(Node::Snapshot(snapshot)) => {
             let made_of = Bookmark {
+                id: snapshot.id,
                 guid: snapshot.guid,
                 createtxg: snapshot.createtxg,
                 creation: snapshot.creation,

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::name::{self, Kinds};
 use crate::options::{Mistake, Options};
 use crate::property::{View, assignment, check, parse_size};
+use crate::sizes::Sizes;
 use crate::state::{Access, Dataset, Node, Pool, Properties, Root, new_guid, now};
 use crate::usage;
 
@@ -88,11 +89,14 @@ fn make(
     }
     let volsize = volsize.map(|size| size.next_multiple_of(VOLUME_BLOCK));
     if let Some(size) = volsize.filter(|_| !options.has('s')) {
-        let reserved = size / 4 * 5;
-        if reserved > pool.size() {
-            return Err(cannot("out of space"));
-        }
-        properties.entry("refreservation".to_owned()).or_insert_with(|| reserved.to_string());
+        let reserved = (size / 4 * 5).to_string();
+        properties.entry("refreservation".to_owned()).or_insert(reserved);
+    }
+    let reserved = properties.get("refreservation").and_then(|bytes| bytes.parse().ok());
+    if let Some((reserved, parent)) = Option::<u64>::zip(reserved, name::parent(name))
+        && reserved > Sizes::of(&pool)?.available(&pool, parent)
+    {
+        return Err(cannot("out of space"));
     }
     add(&mut pool, name, volsize, properties, !options.has('u'))?;
     pool.commit()
@@ -132,6 +136,7 @@ fn add(
         mounted: false,
         properties,
         receiving: None,
+        becomes: None,
     };
     dataset.mounted =
         mount && volsize.is_none() && View::new(pool).mounts_by_itself(name, &dataset)?;

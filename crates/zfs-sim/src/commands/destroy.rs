@@ -88,9 +88,15 @@ use 'zpool destroy {name}' to destroy the pool itself"
             "cannot destroy '{name}': {kind} has children\nuse '-r' to destroy the following datasets:{others}"
         )));
     }
+    if let Some(refusal) = receiving(&pool, name)? {
+        return Err(refusal);
+    }
     // Children first, each after its snapshots: what goes before something that can't go is gone.
     let mut outcome = Ok(());
     for dataset in pool.subtree(name).into_iter().rev() {
+        if partial(&pool, &dataset).is_some() {
+            pool.drop_partial(&dataset);
+        }
         let snapshots = pool.snapshots(&dataset);
         outcome = destroy(&mut pool, &snapshots);
         if outcome.is_ok() && dataset != pool.name {
@@ -115,8 +121,43 @@ fn dependents(pool: &Pool, name: &str) -> Vec<String> {
         found.extend(dependents(pool, child));
         found.push(child.to_owned());
     }
+    if let Some(partial) = partial(pool, name) {
+        found.push(partial);
+    }
     found.extend(pool.snapshots(name));
     found
+}
+
+/// What an interrupted increment is called.
+fn partial(pool: &Pool, name: &str) -> Option<String> {
+    let dataset = pool.dataset(name)?;
+    (dataset.receiving.is_some() && !dataset.is_inconsistent()).then(|| format!("{name}/%recv"))
+}
+
+/// A running increment keeps all of its dataset.
+fn receiving(pool: &Pool, name: &str) -> Result<Option<anyhow::Error>> {
+    let mut complaints = Vec::new();
+    for dataset in pool.subtree(name) {
+        let incoming = pool.dataset(&dataset).and_then(|found| found.receiving.as_ref());
+        let Some((partial, incoming)) = partial(pool, &dataset).zip(incoming) else { continue };
+        if pool.is_busy(incoming.id)? {
+            complaints.push(format!("cannot destroy '{partial}': dataset is busy"));
+            let base = pool.snapshots(&dataset).into_iter().find(|snapshot| {
+                pool.get(snapshot).is_some_and(|found| found.guid() == incoming.fromguid)
+            });
+            complaints.extend(
+                base.map(|base| format!("cannot destroy snapshot {base}: snapshot is cloned")),
+            );
+        }
+    }
+    Ok((!complaints.is_empty()).then(|| Failure::error(complaints.join("\n"))))
+}
+
+/// What depends on a snapshot: the increment that builds on it.
+pub(super) fn clone(pool: &Pool, name: &str, guid: u64) -> Option<String> {
+    let on = name::dataset(name);
+    let base = pool.dataset(on)?.receiving.as_ref()?.fromguid;
+    partial(pool, on).filter(|_| base == guid)
 }
 
 /// Destroys datasets or snapshots: all of these or, if one can't be, none.
@@ -129,6 +170,11 @@ fn destroy(pool: &mut Pool, wanted: &[String]) -> Result<()> {
             )),
             Some(Node::Snapshot(snapshot)) if pool.is_busy(snapshot.id)? => {
                 complaints.push(format!("cannot destroy snapshot {name}: dataset is busy"));
+            }
+            Some(Node::Snapshot(snapshot)) => {
+                complaints.extend(clone(pool, name, snapshot.guid).map(|partial| format!(
+                    "cannot destroy '{name}': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\n{partial}"
+                )));
             }
             Some(Node::Dataset(dataset)) if pool.is_busy(dataset.id)? => {
                 complaints.push(format!("cannot destroy '{name}': dataset is busy"));

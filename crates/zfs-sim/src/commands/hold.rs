@@ -15,8 +15,9 @@ use crate::usage;
 
 pub(super) fn hold(arguments: &[String]) -> Result<()> {
     let (options, tag) = tagged("hold", arguments)?;
+    let mut complaints = Vec::new();
     for operand in &options.operands {
-        each(&options, operand, "cannot hold snapshot", |pool, name| {
+        let done = each(&options, operand, "cannot hold snapshot", |pool, name| {
             let Some(Node::Snapshot(mut snapshot)) = pool.get(name).cloned() else {
                 return Err("dataset does not exist");
             };
@@ -28,15 +29,17 @@ pub(super) fn hold(arguments: &[String]) -> Result<()> {
             pool.history(name, id, "hold", &detail);
             pool.put(name, Node::Snapshot(snapshot));
             Ok(())
-        })?;
+        });
+        complaints.extend(done.err().map(|complaint| complaint.to_string()));
     }
-    Ok(())
+    refused(&complaints)
 }
 
 pub(super) fn release(arguments: &[String]) -> Result<()> {
     let (options, tag) = tagged("release", arguments)?;
+    let mut complaints = Vec::new();
     for operand in &options.operands {
-        each(&options, operand, "cannot release hold from snapshot", |pool, name| {
+        let done = each(&options, operand, "cannot release hold from snapshot", |pool, name| {
             let Some(Node::Snapshot(mut snapshot)) = pool.get(name).cloned() else {
                 return Err("dataset does not exist");
             };
@@ -47,9 +50,15 @@ pub(super) fn release(arguments: &[String]) -> Result<()> {
             pool.history(name, id, "release", &detail);
             pool.put(name, Node::Snapshot(snapshot));
             Ok(())
-        })?;
+        });
+        complaints.extend(done.err().map(|complaint| complaint.to_string()));
     }
-    Ok(())
+    refused(&complaints)
+}
+
+/// One that can't be held or released keeps none of the others from it.
+fn refused(complaints: &[String]) -> Result<()> {
+    if complaints.is_empty() { Ok(()) } else { Err(Failure::error(complaints.join("\n"))) }
 }
 
 /// Reads `[-r] TAG SNAPSHOT...`.
@@ -102,7 +111,9 @@ pub(super) fn holds(arguments: &[String]) -> Result<()> {
     let mut failed = false;
     for operand in &options.operands {
         let Some((dataset, snapshot)) = operand.split_once('@') else {
-            return Err(Failure::error(format!("'{operand}' is not a snapshot")));
+            eprintln!("'{operand}' is not a snapshot");
+            failed = true;
+            continue;
         };
         let pool = match existing(&root, operand, Kinds::SNAPSHOT, Access::Read) {
             Ok(pool) => pool,

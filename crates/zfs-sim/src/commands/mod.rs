@@ -11,6 +11,7 @@ mod path;
 mod populate;
 mod receive;
 mod rename;
+mod rollback;
 mod send;
 mod set;
 mod snapshot;
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
         "receive" | "recv" => receive::run(arguments),
         "release" => hold::release(arguments),
         "rename" => rename::run(arguments),
+        "rollback" => rollback::run(arguments),
         "send" => send::run(arguments),
         "set" => set::set(arguments),
         "snapshot" | "snap" => snapshot::run(arguments),

@@ -69,7 +69,7 @@ fn mount_one(root: &Root, name: &str) -> Result<()> {
     }
     match node.as_dataset() {
         Some(dataset) if dataset.mounted => return Err(cannot("filesystem already mounted")),
-        Some(dataset) if dataset.receiving.is_some() => return Err(cannot("dataset is busy")),
+        Some(dataset) if dataset.is_inconsistent() => return Err(cannot("dataset is busy")),
         _ => {}
     }
     pool.change(name, |dataset| dataset.mounted = true);

@@ -33,6 +33,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
             mounted: false,
             properties: properties(),
             receiving: None,
+            becomes: None,
         };
         pool.put(&name, Node::Dataset(dataset));
         let (id, guid) = (pool.next_id(), new_guid()?);

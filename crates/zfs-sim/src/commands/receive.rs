@@ -1,23 +1,26 @@
-//! `zfs receive`: a whole snapshot into a dataset that doesn't exist yet, and `zfs receive -A`.
+//! `zfs receive`: a whole snapshot into a dataset that doesn't exist yet, an increment into one that does, the
+//! rest of either.
 
+mod abort;
+mod admission;
 mod arguments;
+mod finish;
 mod restore;
 
-use std::io;
+use std::io::{self, Read};
 
 use anyhow::{Context, Result};
 
+use self::admission::Admission;
 use self::arguments::{Destination, Overrides};
 use self::restore::Restore;
-use super::{destroy, existing, options, snapshot};
+use super::options;
 use crate::failure::Failure;
-use crate::name::{self, Kinds};
+use crate::faults::Faulty;
 use crate::options::Options;
-use crate::state::{Access, Busy, Dataset, Node, Pool, Receiving, Root, new_guid, now};
+use crate::state::{Busy, Dataset, Node, Pool, Properties, Receiving, Root, new_guid, now};
 use crate::stream::{Begin, Broken, Reader};
-use crate::usage;
-
-const CANNOT: &str = "cannot receive new filesystem stream";
+use crate::{tree, usage};
 
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let options = options("receive", arguments, "o:x:dehMnuvFsA")?;
@@ -29,7 +32,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     };
     let root = Root::open()?;
     if options.has('A') {
-        return abort(&root, name);
+        return abort::run(&root, name);
     }
     if let Some(letter) = "dehMnF".chars().find(|letter| options.has(*letter)) {
         return Err(Failure::with_status(
@@ -37,18 +40,27 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
             format!("zfs-sim: receive -{letter} is not simulated"),
         ));
     }
-    let (reader, begin) =
-        Reader::begin(io::BufReader::with_capacity(256 << 10, io::stdin().lock())).map_err(
-            |broken| {
-                Failure::error(match broken {
-                    Broken::Incomplete => "cannot receive: failed to read from stream",
-                    Broken::BadMagic => "cannot receive: invalid stream (bad magic number)",
-                    _ => "cannot receive: invalid stream (malformed or not a full stream)",
-                })
-            },
-        )?;
+    let input = Faulty::new("RECEIVE", io::stdin().lock())?;
+    let begun = Reader::begin(io::BufReader::with_capacity(256 << 10, input));
+    let (reader, begin) = begun.map_err(|broken| {
+        Failure::error(match broken {
+            Broken::Incomplete => "cannot receive: failed to read from stream",
+            Broken::BadMagic => "cannot receive: invalid stream (bad magic number)",
+            Broken::Device => "cannot receive: I/O error",
+            _ => "cannot receive: invalid stream (malformed or of several snapshots)",
+        })
+    })?;
     let destination = Destination::read(name, &begin)?;
     receive(&root, &destination, &overrides, &options, reader, &begin)
+}
+
+/// How a complaint begins, by the kind of stream.
+fn cannot(begin: &Begin) -> &'static str {
+    match (begin.resume, begin.fromguid) {
+        (Some(_), _) => "cannot receive resume stream",
+        (None, 0) => "cannot receive new filesystem stream",
+        (None, _) => "cannot receive incremental stream",
+    }
 }
 
 fn receive(
@@ -56,142 +68,92 @@ fn receive(
     destination: &Destination,
     overrides: &Overrides,
     options: &Options,
-    reader: Reader<impl io::Read>,
+    mut reader: Reader<impl Read>,
     begin: &Begin,
 ) -> Result<()> {
-    let mut pool = open(root, &destination.dataset)?;
-    let properties = overrides.properties(&destination.dataset, begin.is_volume)?;
     let resumable = options.has('s');
-    let createtxg = pool.next_txg();
-    let id = pool.next_id();
-    let dir = pool.dir().to_owned();
+    let (mut pool, admission) = admission::admit(root, destination, resumable, begin)?;
+    let on = destination.dataset.as_str();
+    let properties = overrides.properties(on, begin)?;
+    let id = match &admission {
+        Admission::Ignored => {
+            drop(pool);
+            return Ok(reader.skip()?);
+        }
+        Admission::Unfit => return finish::unfit(pool, on, begin),
+        Admission::Rest(id) => *id,
+        _ => pool.next_id(),
+    };
+    let Some(busy) = Busy::receiving(pool.dir(), id)? else {
+        return Err(admission::busy(&pool, on, begin));
+    };
     let data = pool.data(id);
-    let busy = Busy::receiving(&dir, id)?;
-    pool.history(&destination.dataset, id, "receive", "");
-    for (property, value) in &properties {
-        pool.history(&destination.dataset, id, "set", &format!("{property}={value}"));
-    }
     let receiving = Receiving {
+        id,
         toguid: begin.toguid,
+        fromguid: begin.fromguid,
         toname: begin.toname.clone(),
         features: begin.features,
         resumable,
     };
+    match &admission {
+        Admission::New => {
+            make(&mut pool, on, receiving, begin.is_volume, properties.clone())?;
+        }
+        Admission::Increment(base) => {
+            tree::copy(&pool.data(*base), &data)?;
+            pool.next_txg();
+            pool.history(&format!("{on}/%recv"), id, "receive", "");
+            pool.change(on, |dataset| dataset.receiving = Some(receiving));
+        }
+        Admission::Rest(_) | Admission::Ignored | Admission::Unfit => {
+            pool.change(on, |dataset| {
+                dataset.receiving.iter_mut().for_each(|partial| partial.resumable = resumable);
+            });
+        }
+    }
+    let owner = pool.dataset(on).context("the dataset vanished")?.id;
+    let space = restore::Space::of(&pool, on)?;
+    let progress = pool.progress(id);
+    pool.commit()?;
+
+    let restored = Restore::new(&data, begin, &busy, progress, space)?.run(reader);
+    let (pool, dataset) = finish::find(root, on, owner)?;
+    match restored {
+        Ok(volsize) => {
+            let arrived = finish::Arrived { begin, label: &destination.snapshot, volsize };
+            finish::complete(pool, &dataset, &arrived, properties, !options.has('u'))
+        }
+        Err(restore::Stopped::Local(error)) => Err(error),
+        Err(stopped) => finish::interrupted(pool, &dataset, resumable, begin, &stopped),
+    }
+}
+
+/// Makes the dataset that a first receive fills.
+fn make(
+    pool: &mut Pool,
+    name: &str,
+    receiving: Receiving,
+    is_volume: bool,
+    properties: Properties,
+) -> Result<()> {
+    let createtxg = pool.next_txg();
+    let id = receiving.id;
+    pool.history(name, id, "receive", "");
+    for (property, value) in &properties {
+        pool.history(name, id, "set", &format!("{property}={value}"));
+    }
     let dataset = Dataset {
         id,
         guid: new_guid()?,
         createtxg,
         creation: now(),
-        volsize: begin.is_volume.then_some(0),
+        volsize: is_volume.then_some(0),
         mounted: false,
         properties,
         receiving: Some(receiving),
+        becomes: None,
     };
-    pool.put(&destination.dataset, Node::Dataset(dataset));
-    pool.commit()?;
-
-    let restored = Restore::new(&data, begin, &busy)?.run(reader);
-    let (mut pool, dataset) = find(root, &destination.dataset, id)?;
-    match restored {
-        Ok(volsize) => {
-            pool.change(&dataset, |dataset| dataset.volsize = volsize);
-            snapshot::received(
-                &mut pool,
-                &dataset,
-                &destination.snapshot,
-                begin.toguid,
-                begin.creation,
-            )?;
-            if !options.has('u') {
-                snapshot::mount_if_wanted(&mut pool, &dataset)?;
-            }
-            pool.commit()
-        }
-        Err(restore::Stopped::Local(error)) => Err(error),
-        Err(restore::Stopped::Stream(broken)) => interrupted(pool, &dataset, resumable, &broken),
-    }
-}
-
-/// The destination's pool, unless something stands against receiving there.
-fn open(root: &Root, dataset: &str) -> Result<Pool> {
-    let no_parent = || {
-        Failure::error(match name::parent(dataset) {
-            Some(parent) => {
-                let missing = format!("cannot open '{parent}': dataset does not exist");
-                format!("{missing}\n{CANNOT}: unable to restore to destination")
-            }
-            None => format!("{CANNOT}: destination '{dataset}' does not exist"),
-        })
-    };
-    let pool = root.pool(name::pool(dataset), Access::Write)?.ok_or_else(no_parent)?;
-    if pool.get(dataset).is_some() {
-        return Err(Failure::error(format!(
-            "{CANNOT}: destination '{dataset}' exists\nmust specify -F to overwrite it"
-        )));
-    }
-    let parent = name::parent(dataset).ok_or_else(no_parent)?;
-    if pool.dataset(parent).ok_or_else(no_parent)?.volsize.is_some() {
-        return Err(Failure::error(format!("{CANNOT}: parent '{parent}' is not a filesystem")));
-    }
-    Ok(pool)
-}
-
-/// Finds the dataset again, under whatever name it has by now.
-fn find(root: &Root, name: &str, id: u64) -> Result<(Pool, String)> {
-    let pool = root.pool(name::pool(name), Access::Write)?.context("the pool vanished")?;
-    let found =
-        pool.iter().find(|(_, node)| node.as_dataset().is_some_and(|dataset| dataset.id == id));
-    let name = found.map(|(name, _)| name.to_owned()).context("the dataset vanished")?;
-    Ok((pool, name))
-}
-
-/// Says how it ended, and keeps what came if that was asked for and anything did.
-fn interrupted(mut pool: Pool, dataset: &str, resumable: bool, broken: &Broken) -> Result<()> {
-    let begun = pool.dataset(dataset).is_some_and(|found| pool.progress(found.id).object > 0);
-    if resumable && begun {
-        let view = crate::property::View::new(&pool);
-        let node = pool.get(dataset).context("the dataset vanished")?;
-        let token = view
-            .value(dataset, node, "receive_resume_token")?
-            .map(|(token, _)| token)
-            .unwrap_or_default();
-        return Err(Failure::error(format!(
-            "{CANNOT}: checksum mismatch or incomplete stream.
-Partially received snapshot is saved.
-A resuming stream can be generated on the sending system by running:
-    zfs send -t {token}"
-        )));
-    }
-    destroy::remove(&mut pool, dataset);
-    pool.commit()?;
-    Err(Failure::error(match broken {
-        _ if resumable => format!(
-            "cannot open '{dataset}': dataset does not exist\n{CANNOT}: invalid backup stream"
-        ),
-        Broken::Incomplete => format!("{CANNOT}: incomplete stream"),
-        Broken::Checksum => format!("{CANNOT}: checksum mismatch"),
-        _ => format!("{CANNOT}: invalid backup stream"),
-    }))
-}
-
-/// `-A`: destroys what an interrupted receive left.
-fn abort(root: &Root, name: &str) -> Result<()> {
-    let mut pool = existing(root, name, Kinds::DATASET, Access::Write)
-        .map_err(|error| usage::zfs("receive", &error.to_string()))?;
-    let Some(dataset) = pool.dataset(name).filter(|dataset| dataset.receiving.is_some()).cloned()
-    else {
-        return Err(Failure::error(format!(
-            "'{name}' does not have any resumable receive state to abort"
-        )));
-    };
-    let cannot = |why: &str| Err(Failure::error(format!("cannot destroy '{name}': {why}")));
-    if pool.is_busy(dataset.id)? {
-        return cannot("dataset is busy");
-    }
-    if pool.subtree(name).len() > 1 {
-        return cannot("dataset already exists");
-    }
-    pool.next_txg();
-    destroy::remove(&mut pool, name);
-    pool.commit()
+    pool.put(name, Node::Dataset(dataset));
+    Ok(())
 }

@@ -1,24 +1,24 @@
-//! `zfs send`: a snapshot, whole.
+//! `zfs send`: a snapshot, whole or what changed since an earlier one, or the rest of either.
 
-mod faults;
+mod estimate;
+mod resume;
+mod source;
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use self::faults::Faulty;
+use self::source::{Base, Source};
 use super::{existing, options};
+use crate::changes::{Change, States};
 use crate::failure::Failure;
+use crate::faults::Faulty;
 use crate::name::Kinds;
 use crate::options::Options;
-use crate::property::human;
-use crate::state::{Access, Busy, Node, Pool, Root, Snapshot};
-use crate::stream::{Begin, Content, Entry, MAX_BLOCK, SECTOR, Writer};
-use crate::{tree, usage};
+use crate::state::{Access, Busy, Node, Pool, Root};
+use crate::stream::{Begin, MAX_BLOCK, Position, Writer};
+use crate::usage;
 
 /// DMU_BACKUP_FEATURE bits: spill blocks (of filesystems), and what `-e` and `-c` announce.
 const SA_SPILL: u64 = 1 << 2;
@@ -28,8 +28,14 @@ const COMPRESSED: u64 = 1 << 22;
 
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let options = options("send", arguments, "i:I:RDpVvnPLeht:cwbdsX:")?;
-    if let Some(letter) = "iIRpXtDsbdh".chars().find(|letter| options.has(*letter)) {
-        return Err(unsupported(&options, letter));
+    if let Some(letter) = "IRpXDsbdh".chars().find(|letter| options.has(*letter)) {
+        return Err(Failure::with_status(2, format!("zfs-sim: send -{letter} is not simulated")));
+    }
+    if options.values('i').count() > 1 {
+        return Err(usage::zfs("send", ""));
+    }
+    if options.has('t') {
+        return resume::run(&options);
     }
     let name = match options.operands.as_slice() {
         [] => return Err(usage::zfs("send", "missing snapshot argument")),
@@ -44,39 +50,16 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         }
         _ => return Err(warning(name, "Invalid argument")),
     };
-    if options.has('n') {
-        return estimate(&pool, name, &snapshot, &options);
-    }
-    let data = pool.data(snapshot.id);
-    let _sending = Busy::sending(pool.dir(), snapshot.id)?;
-    drop(pool);
-    let begin = Begin {
-        creation: snapshot.creation,
-        is_volume: snapshot.volsize.is_some(),
-        toguid: snapshot.guid,
-        fromguid: 0,
-        toname: name.clone(),
-        features: features(&options, snapshot.volsize.is_some()),
+    let base = match options.value('i') {
+        Some(base) => Some(Base::read(&pool, name, &snapshot, base, options.has('n'))?),
+        None => None,
     };
-    let out = io::BufWriter::with_capacity(MAX_BLOCK * 2, Faulty::new(io::stdout().lock())?);
-    send(Writer::begin(out, begin)?, &data, snapshot.volsize).map_err(|error| {
-        match error.downcast_ref::<io::Error>() {
-            Some(fault) if fault.kind() == io::ErrorKind::Other => {
-                warning(name, "Input/output error")
-            }
-            _ => error,
-        }
-    })
-}
-
-fn unsupported(options: &Options, letter: char) -> anyhow::Error {
-    match options.value('t') {
-        Some(token) if token.split('-').count() != 4 => Failure::with_status(
-            255,
-            "cannot resume send: resume token is corrupt (invalid format)",
-        ),
-        _ => Failure::with_status(2, format!("zfs-sim: send -{letter} is not simulated")),
+    let features = features(&options, snapshot.volsize.is_some());
+    let source = Source { name: name.clone(), snapshot, base, features, resume: None };
+    if options.has('n') {
+        return estimate::print(&pool, &source, &options);
     }
+    send(pool, source)
 }
 
 fn warning(name: &str, why: &str) -> anyhow::Error {
@@ -95,80 +78,59 @@ fn features(options: &Options, volume: bool) -> u64 {
     features
 }
 
-/// `-n`: tells the size without sending. Only data counts, so it falls a little short, as the real one does.
-fn estimate(pool: &Pool, name: &str, snapshot: &Snapshot, options: &Options) -> Result<()> {
-    const WRITE_HEADER: u64 = 312;
-    let mut bytes = 2 * WRITE_HEADER;
-    for item in tree::walk(&pool.data(snapshot.id))? {
-        if item.metadata.is_file() {
-            let length = item
-                .metadata
-                .blocks()
-                .saturating_mul(512)
-                .min(item.metadata.len().next_multiple_of(SECTOR));
-            bytes += length + length.div_ceil(MAX_BLOCK as u64) * WRITE_HEADER;
-        }
-    }
-    if options.has('P') {
-        println!("full\t{name}\t{bytes}\nsize\t{bytes}");
-    } else if options.has('v') {
-        let size = human("size", &bytes.to_string());
-        println!("full send of {name} estimated size is {size}\ntotal estimated size is {size}");
-    }
-    Ok(())
+/// Writes a stream to stdout.
+fn send(pool: Pool, source: Source) -> Result<()> {
+    let status = if source.resume.is_some() { 255 } else { 1 };
+    let name = source.name.clone();
+    write(pool, source).map_err(|error| match error.downcast_ref::<io::Error>() {
+        Some(fault) if fault.kind() == io::ErrorKind::Other => Failure::with_status(
+            status,
+            format!("warning: cannot send '{name}': Input/output error"),
+        ),
+        _ => error,
+    })
 }
 
-fn send(mut writer: Writer<impl io::Write>, data: &Path, volsize: Option<u64>) -> Result<()> {
-    if let (Some(size), false) = (volsize, data.exists()) {
-        writer.object(&Entry {
-            path: Vec::new(),
-            mode: 0o600,
-            modified: (0, 0),
-            content: Content::File(size),
-        })?;
-    }
-    for item in tree::walk(data)? {
-        let path =
-            if item.path.as_os_str().is_empty() { data.to_owned() } else { data.join(&item.path) };
-        let content = match item.metadata.file_type() {
-            kind if kind.is_dir() => Content::Folder,
-            kind if kind.is_symlink() => {
-                Content::Link(fs::read_link(&path)?.as_os_str().as_bytes().to_vec())
-            }
-            _ => Content::File(item.metadata.len()),
-        };
-        let is_file = matches!(content, Content::File(_));
-        writer.object(&Entry {
-            path: item.path.as_os_str().as_bytes().to_vec(),
-            mode: item.metadata.mode() & 0o7777,
-            modified: (
-                item.metadata.mtime().try_into().unwrap_or(0),
-                item.metadata.mtime_nsec().try_into().unwrap_or(0),
-            ),
-            content,
-        })?;
-        if is_file {
-            send_file(&mut writer, &path, item.metadata.len())?;
+fn write(pool: Pool, source: Source) -> Result<()> {
+    let data = pool.data(source.snapshot.id);
+    let before = source.base.as_ref().map(|base| pool.data(base.id));
+    let _sending = Busy::sending(pool.dir(), source.snapshot.id)?;
+    // The base may be destroyed from here on: what is gone since then is known now.
+    let changes = rest(&source, &data, before)?;
+    drop(pool);
+    let begin = Begin {
+        creation: source.snapshot.creation,
+        is_volume: source.snapshot.volsize.is_some(),
+        toguid: source.snapshot.guid,
+        fromguid: source.base.as_ref().map_or(0, |base| base.guid),
+        toname: source.name.clone(),
+        features: source.features,
+        resume: source.resume,
+    };
+    let out = Faulty::new("SEND", io::stdout().lock())?;
+    let out = io::BufWriter::with_capacity(MAX_BLOCK * 2, out);
+    let mut writer = Writer::begin(out, begin)?;
+    for (object, offset, change) in changes {
+        writer.object(object, &change.entry)?;
+        for block in change.blocks()?.into_iter().flat_map(|blocks| blocks.starting_at(offset)) {
+            let (offset, data) = block?;
+            writer.write(offset, &data)?;
         }
     }
     writer.end()
 }
 
-/// Sends a file's data in blocks; holes are not sent.
-fn send_file(writer: &mut Writer<impl io::Write>, path: &Path, length: u64) -> Result<()> {
-    let file = File::open(path)?;
-    let mut block = vec![0; MAX_BLOCK];
-    let mut sent = 0;
-    for (start, end) in tree::extents(&file, length)? {
-        let mut at = sent.max(start / SECTOR * SECTOR);
-        while at < end {
-            let size = (end - at).next_multiple_of(SECTOR).min(MAX_BLOCK as u64);
-            let block = &mut block[..usize::try_from(size)?];
-            tree::read_block(&file, at, block)?;
-            writer.write(at, block)?;
-            at += size;
-        }
-        sent = at;
-    }
-    Ok(())
+/// What is to be sent: each change with its object number and where in it to begin.
+fn rest(
+    source: &Source,
+    data: &Path,
+    before: Option<PathBuf>,
+) -> Result<impl Iterator<Item = (u64, u64, Change)>> {
+    let first = source.resume.unwrap_or(Position { object: 1, offset: 0 });
+    let states = States { before: before.as_deref(), now: data, volsize: source.snapshot.volsize };
+    Ok((1..).zip(states.changes()?).filter(move |(object, _)| *object >= first.object).map(
+        move |(object, change)| {
+            (object, if object == first.object { first.offset } else { 0 }, change)
+        },
+    ))
 }

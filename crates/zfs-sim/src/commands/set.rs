@@ -6,8 +6,12 @@ use super::{existing, options};
 use crate::failure::Failure;
 use crate::name::Kinds;
 use crate::property::{Native, View, assignment, check, is_user_property, scope};
+use crate::sizes::Sizes;
 use crate::state::{Access, Node, Pool, Root};
 use crate::usage;
+
+/// Properties that limit what a dataset takes, or keep it free.
+const QUOTAS: [&str; 4] = ["quota", "refquota", "reservation", "refreservation"];
 
 pub(super) fn set(arguments: &[String]) -> Result<()> {
     let options = options("set", arguments, "u")?;
@@ -46,6 +50,9 @@ fn assign(pool: &mut Pool, name: &str, property: &str, value: &str) -> Result<()
     }
     let value = check(property, value, kind).map_err(cannot)?;
     let property = Native::find(property).map_or(property, |native| native.name);
+    if let Some(why) = too_small_or_large(pool, name, property, &value)? {
+        return Err(cannot(why.to_owned()));
+    }
     pool.history(name, node.id().unwrap_or(0), "set", &format!("{property}={value}"));
     match &mut node {
         Node::Dataset(dataset) if property == "volsize" => dataset.volsize = value.parse().ok(),
@@ -58,6 +65,28 @@ fn assign(pool: &mut Pool, name: &str, property: &str, value: &str) -> Result<()
         remount(pool, name, property == "mountpoint")?;
     }
     Ok(())
+}
+
+/// What stands against a quota or reservation of so many bytes.
+fn too_small_or_large(
+    pool: &Pool,
+    name: &str,
+    property: &str,
+    value: &str,
+) -> Result<Option<&'static str>> {
+    let bytes: u64 = match value.parse() {
+        Ok(bytes) if bytes > 0 && QUOTAS.contains(&property) => bytes,
+        _ => return Ok(None),
+    };
+    let sizes = Sizes::of(pool)?;
+    let size = sizes.of_dataset(name).unwrap_or_default();
+    let small = "size is less than current used or reserved space";
+    let large = "size is greater than available space";
+    Ok(match property {
+        "quota" => (bytes < size.used).then_some(small),
+        "refquota" => (bytes < size.referenced).then_some(small),
+        _ => (bytes > sizes.available(pool, name) + size.referenced).then_some(large),
+    })
 }
 
 /// A new mountpoint mounts what may be mounted, unless it had been unmounted from a place of its own;

@@ -71,7 +71,7 @@ fn missing(dataset: &str) -> anyhow::Error {
 
 fn refuse(pool: &Pool, wanted: &[String]) -> Result<()> {
     let receiving = |name: &str| {
-        pool.dataset(name::dataset(name)).is_some_and(|dataset| dataset.receiving.is_some())
+        pool.dataset(name::dataset(name)).is_some_and(|dataset| dataset.is_inconsistent())
     };
     let mut complaints: Vec<String> = Vec::new();
     for name in wanted {
@@ -113,41 +113,6 @@ fn take(pool: &mut Pool, wanted: &[String], properties: &Properties) -> Result<(
         pool.history(name, id, "snapshot", "");
         pool.put(name, Node::Snapshot(snapshot));
     }
-    Ok(())
-}
-
-/// Turns what a receive brought into its snapshot.
-pub(super) fn received(
-    pool: &mut Pool,
-    dataset: &str,
-    snapshot: &str,
-    guid: u64,
-    creation: u64,
-) -> Result<()> {
-    let name = format!("{dataset}@{snapshot}");
-    let createtxg = pool.next_txg();
-    let id = pool.next_id();
-    pool.change(dataset, |dataset| dataset.receiving = None);
-    let Some(received) = pool.dataset(dataset).cloned() else { return Err(missing(dataset)) };
-    tree::copy(&pool.data(received.id), &pool.data(id))?;
-    let referenced = Sizes::of(pool)?.of_dataset(dataset).unwrap_or_default().referenced;
-    let properties = Properties::new();
-    let holds = BTreeMap::new();
-    let volsize = received.volsize;
-    let node = Snapshot {
-        id,
-        guid,
-        createtxg,
-        creation,
-        volsize,
-        referenced,
-        written: referenced,
-        properties,
-        holds,
-    };
-    pool.history(dataset, received.id, "finish receiving", &format!("snap={snapshot}"));
-    pool.history(&name, id, "snapshot", "");
-    pool.put(&name, Node::Snapshot(node));
     Ok(())
 }
 

@@ -48,7 +48,7 @@ impl View<'_> {
         let text = match property {
             "mounted" => if dataset.mounted { "yes" } else { "no" }.to_owned(),
             "objsetid" => dataset.id.to_string(),
-            "inconsistent" => u8::from(dataset.receiving.is_some()).to_string(),
+            "inconsistent" => u8::from(dataset.is_inconsistent()).to_string(),
             "receive_resume_token" => return self.resume_token(dataset),
             "snapshots_changed" => {
                 let newest = self.pool.snapshots(on).pop();
@@ -60,7 +60,7 @@ impl View<'_> {
                 let Some(size) = self.sizes()?.of_dataset(on) else { return Ok(None) };
                 let bytes = match property {
                     "used" | "logicalused" => size.used,
-                    "available" => self.sizes()?.available + size.reserved,
+                    "available" => self.sizes()?.available(self.pool, on),
                     "referenced" | "logicalreferenced" | "usedbydataset" => size.referenced,
                     "usedbysnapshots" => 0,
                     "usedbyrefreservation" => size.reserved,
@@ -79,7 +79,7 @@ impl View<'_> {
         else {
             return Ok(None);
         };
-        let progress = self.pool.progress(dataset.id);
+        let progress = self.pool.progress(receiving.id);
         if progress.object == 0 {
             return Ok(None);
         }

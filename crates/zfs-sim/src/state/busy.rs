@@ -21,11 +21,14 @@ pub(crate) struct Progress {
 pub(crate) struct Busy(File);
 
 impl Busy {
-    /// Marks data as being received. Only for an ID that nobody else knows yet.
-    pub(crate) fn receiving(pool: &Path, id: u64) -> Result<Self> {
+    /// Marks data as being received; none if it is already.
+    pub(crate) fn receiving(pool: &Path, id: u64) -> Result<Option<Self>> {
         let file = open(pool, id)?;
-        file.lock()?;
-        Ok(Self(file))
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
     }
 
     /// Marks a snapshot as being sent, by any number of processes.

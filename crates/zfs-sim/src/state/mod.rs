@@ -3,6 +3,7 @@
 mod busy;
 mod node;
 mod pool;
+mod recovery;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -69,6 +70,13 @@ impl Root {
     pub(crate) fn pool(&self, name: &str, access: Access) -> Result<Option<Pool>> {
         if name.is_empty() || name.contains('/') || name.starts_with('.') {
             return Ok(None);
+        }
+        match Pool::open(self, name, access)? {
+            Some(pool) if pool.is_unfinished() => drop(pool),
+            pool => return Ok(pool),
+        }
+        if let Some(pool) = Pool::open(self, name, Access::Write)? {
+            pool.commit()?;
         }
         Pool::open(self, name, access)
     }

@@ -28,14 +28,20 @@ pub(crate) struct Dataset {
     pub(crate) volsize: Option<u64>,
     pub(crate) mounted: bool,
     pub(crate) properties: Properties,
-    /// Until its first receive is complete.
+    /// Until what is being received, or was when that was interrupted, is complete.
     pub(crate) receiving: Option<Receiving>,
+    /// The ID of a snapshot's data that its own is to become a copy of: a change that `commit` finishes.
+    pub(crate) becomes: Option<u64>,
 }
 
-/// The first receive into a dataset, under way or interrupted.
+/// A receive into a dataset, under way or interrupted.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Receiving {
+    /// Names the data that comes in: a first receive's is the dataset's own, an increment's lies beside it.
+    pub(crate) id: u64,
     pub(crate) toguid: u64,
+    /// 0 in a full stream.
+    pub(crate) fromguid: u64,
     pub(crate) toname: String,
     /// The feature bits of the stream's first record.
     pub(crate) features: u64,
@@ -59,16 +65,36 @@ pub(crate) struct Snapshot {
     pub(crate) holds: BTreeMap<String, u64>,
 }
 
-/// A bookmark.
+/// A bookmark. What differs from it is found by the data of its snapshot, which lives as long.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Bookmark {
+    pub(crate) id: u64,
     pub(crate) guid: u64,
     pub(crate) createtxg: u64,
     pub(crate) creation: u64,
     pub(crate) referenced: u64,
 }
 
+impl Dataset {
+    /// Whether its first receive isn't complete, so that it holds nothing of use.
+    pub(crate) fn is_inconsistent(&self) -> bool {
+        self.receiving.as_ref().is_some_and(|receiving| receiving.id == self.id)
+    }
+}
+
 impl Node {
+    /// The names of all the data that it keeps.
+    pub(crate) fn data(&self) -> impl Iterator<Item = u64> {
+        let (own, incoming) = match self {
+            Self::Dataset(dataset) => {
+                (dataset.id, dataset.receiving.as_ref().map(|receiving| receiving.id))
+            }
+            Self::Snapshot(snapshot) => (snapshot.id, None),
+            Self::Bookmark(bookmark) => (bookmark.id, None),
+        };
+        std::iter::once(own).chain(incoming)
+    }
+
     /// Where it was made, within its pool's history.
     pub(crate) fn createtxg(&self) -> u64 {
         match self {

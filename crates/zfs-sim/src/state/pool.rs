@@ -52,7 +52,7 @@ pub(crate) struct Pool {
     dir: PathBuf,
     events_log: PathBuf,
     header: Header,
-    nodes: BTreeMap<String, Node>,
+    pub(super) nodes: BTreeMap<String, Node>,
     /// Lines in the log, to tell when it is worth writing anew.
     logged: usize,
     /// Bytes of the log that count.
@@ -149,23 +149,6 @@ impl Pool {
         Ok(())
     }
 
-    /// A first receive whose process is gone leaves nothing, unless it was to be kept and had begun.
-    fn drop_abandoned_receives(&mut self) -> Result<()> {
-        let mut abandoned = Vec::new();
-        for (name, node) in &self.nodes {
-            if let Node::Dataset(Dataset { id, receiving: Some(receiving), .. }) = node {
-                let kept = receiving.resumable && busy::progress(&self.dir, *id).object > 0;
-                if !kept && !busy::is_busy(&self.dir, *id)? {
-                    abandoned.push(name.clone());
-                }
-            }
-        }
-        for name in abandoned {
-            self.remove(&name);
-        }
-        Ok(())
-    }
-
     pub(crate) fn guid(&self) -> u64 {
         self.header.guid
     }
@@ -258,8 +241,13 @@ impl Pool {
     pub(crate) fn remove(&mut self, name: &str) -> Option<Node> {
         self.changes.push(Line::Remove(name.to_owned()));
         let node = self.nodes.remove(name);
-        self.removed.extend(node.as_ref().and_then(Node::id));
+        self.removed.extend(node.iter().flat_map(Node::data));
         node
+    }
+
+    /// Lets go of data that nothing names any more; it goes at `commit`.
+    pub(crate) fn discard(&mut self, id: u64) {
+        self.removed.push(id);
     }
 
     /// Changes a dataset, if there is one of that name.
@@ -280,24 +268,36 @@ impl Pool {
         self.events.push(event);
     }
 
-    /// Makes the changes last, and tells of them.
+    /// Makes the changes last, finishes them, and tells of them.
     pub(crate) fn commit(mut self) -> Result<()> {
+        self.write()?;
+        if self.finish()? {
+            self.write()?;
+        }
+        self.sweep()?;
+        events::append(&self.events_log, &self.name, self.header.guid, &self.events)
+    }
+
+    fn write(&mut self) -> Result<()> {
         let path = self.dir.join("index");
         self.changes.push(Line::Header(self.header));
         if self.logged > 2 * self.nodes.len() + 1000 || self.valid == 0 {
             let all = self.nodes.iter().map(|(name, node)| Line::Put(name.clone(), node.clone()));
             let text = lines(all.chain([Line::Header(self.header), Line::Commit]))?;
             let new = self.dir.join("index.new");
-            fs::write(&new, text)?;
+            fs::write(&new, &text)?;
             fs::rename(new, path)?;
+            self.changes.clear();
+            self.valid = text.len() as u64;
         } else {
             self.changes.push(Line::Commit);
+            let text = lines(std::mem::take(&mut self.changes))?;
             let mut log = OpenOptions::new().append(true).open(path)?;
             log.set_len(self.valid)?;
-            log.write_all(lines(std::mem::take(&mut self.changes))?.as_bytes())?;
+            log.write_all(text.as_bytes())?;
+            self.valid += text.len() as u64;
         }
-        self.sweep()?;
-        events::append(&self.events_log, &self.name, self.header.guid, &self.events)
+        Ok(())
     }
 
     /// Removes the data of what was removed, unless it lives on under another name.
@@ -305,7 +305,7 @@ impl Pool {
         if self.removed.is_empty() {
             return Ok(());
         }
-        let live: HashSet<u64> = self.nodes.values().filter_map(Node::id).collect();
+        let live: HashSet<u64> = self.nodes.values().flat_map(Node::data).collect();
         for id in self.removed.iter().filter(|id| !live.contains(id)) {
             remove_all(&self.data(*id))?;
             busy::forget(&self.dir, *id)?;

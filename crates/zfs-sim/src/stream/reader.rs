@@ -1,12 +1,14 @@
 //! Reads a stream and believes none of it: structure, sizes and checksums are verified.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 
-use super::record::{Begin, CHECKSUM, Header, Item, LENGTH, SUBSTREAM, Type};
+use super::record::{Begin, CHECKSUM, Header, Item, LENGTH, Position, RESUMING, SUBSTREAM, Type};
 use super::{Fletcher4, MAX_BLOCK};
 
 /// The most that a bonus may take: more than the longest path, and more than ZFS allows.
 const MAX_BONUS: u32 = 64 << 10;
+/// The most that the first record may carry.
+const MAX_PAYLOAD: u32 = 64 << 10;
 
 /// Why a stream can't be read on.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(crate) enum Broken {
     Unsupported,
     /// A record makes no sense.
     Malformed,
+    /// It can't be read any more.
+    Device,
 }
 
 /// A stream being read, after its first record.
@@ -35,13 +39,19 @@ impl<R: Read> Reader<R> {
     pub(crate) fn begin(mut input: R) -> Result<(Self, Begin), Broken> {
         let mut header = Header([0; LENGTH]);
         fill(&mut input, &mut header.0)?;
-        let (begin, kind) = Begin::parse(&header).ok_or(Broken::BadMagic)?;
-        if kind != SUBSTREAM || begin.fromguid != 0 || header.u32(4) != 0 {
+        let (mut begin, kind) = Begin::parse(&header).ok_or(Broken::BadMagic)?;
+        let (resuming, length) = (begin.features & RESUMING != 0, header.u32(4));
+        if kind != SUBSTREAM || resuming != (length != 0) || length > MAX_PAYLOAD {
             return Err(Broken::Unsupported);
         }
         let mut sum = Fletcher4::default();
         sum.update(&header.0);
-        Ok((Self { input, sum, toguid: begin.toguid }, begin))
+        let mut reader = Self { input, sum, toguid: begin.toguid };
+        if resuming {
+            let payload = reader.payload(length as usize)?;
+            begin.resume = Some(Position::unpack(&payload).ok_or(Broken::Malformed)?);
+        }
+        Ok((reader, begin))
     }
 
     /// Reads the next record.
@@ -85,6 +95,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// Reads to the end of the input, whatever it is.
+    pub(crate) fn skip(&mut self) -> io::Result<()> {
+        io::copy(&mut self.input, &mut io::sink()).map(drop)
+    }
+
     fn payload(&mut self, length: usize) -> Result<Vec<u8>, Broken> {
         let mut payload = vec![0; length];
         fill(&mut self.input, &mut payload)?;
@@ -96,6 +111,6 @@ impl<R: Read> Reader<R> {
 fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<(), Broken> {
     input.read_exact(buffer).map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => Broken::Incomplete,
-        _ => Broken::Malformed,
+        _ => Broken::Device,
     })
 }

@@ -1,4 +1,8 @@
-//! One record's 312-byte header, and the fields of the kinds of record that a full stream has.
+//! One record's 312-byte header, and the fields of the kinds of record that streams have here.
+
+use anyhow::Result;
+
+use crate::nvlist::{Nvlist, Value};
 
 /// Bytes of a header.
 pub(super) const LENGTH: usize = 312;
@@ -51,6 +55,32 @@ impl Header {
     }
 }
 
+/// DMU_BACKUP_FEATURE_RESUMING: the first record's payload tells where the stream goes on.
+pub(super) const RESUMING: u64 = 1 << 20;
+
+/// A place in a stream's contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) object: u64,
+    pub(crate) offset: u64,
+}
+
+impl Position {
+    /// As the payload of the first record.
+    pub(super) fn pack(self) -> Result<Vec<u8>> {
+        let mut list = Nvlist::default();
+        list.push("resume_object", Value::Number(self.object));
+        list.push("resume_offset", Value::Number(self.offset));
+        list.pack()
+    }
+
+    pub(super) fn unpack(payload: &[u8]) -> Option<Self> {
+        let list = Nvlist::unpack(payload)?;
+        let (object, offset) = (list.number("resume_object")?, list.number("resume_offset")?);
+        Some(Self { object, offset })
+    }
+}
+
 /// The first record: what snapshot this is.
 #[derive(Clone)]
 pub(crate) struct Begin {
@@ -64,6 +94,8 @@ pub(crate) struct Begin {
     pub(crate) toname: String,
     /// DMU_BACKUP_FEATURE bits.
     pub(crate) features: u64,
+    /// Where a resumed stream goes on; such a stream has the feature bit [`RESUMING`].
+    pub(crate) resume: Option<Position>,
 }
 
 impl Begin {
@@ -93,6 +125,7 @@ impl Begin {
             fromguid: header.u64(48),
             toname: String::from_utf8_lossy(name).into_owned(),
             features: header.u64(16) >> 2,
+            resume: None,
         };
         Some((begin, header.u64(16) & 3))
     }

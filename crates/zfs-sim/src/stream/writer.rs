@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use super::record::{Begin, CHECKSUM, Header, Type};
+use super::record::{Begin, CHECKSUM, Header, RESUMING, Type};
 use super::{Content, Entry, Fletcher4, MAX_BLOCK, SECTOR};
 
 /// DMU_OT_PLAIN_FILE_CONTENTS, DMU_OT_ZVOL and DMU_OT_SA, as the objects of real streams have them.
@@ -25,19 +25,27 @@ impl<W: Write> Writer<W> {
     /// Writes the first record.
     pub(crate) fn begin(out: W, begin: Begin) -> Result<Self> {
         let mut writer = Self { out, sum: Fletcher4::default(), begin, object: 0 };
-        let header = writer.begin.header();
-        writer.sum.update(&header.0);
-        writer.out.write_all(&header.0)?;
+        let mut payload = Vec::new();
+        if let Some(position) = writer.begin.resume {
+            writer.begin.features |= RESUMING;
+            payload = position.pack()?;
+        }
+        let mut header = writer.begin.header();
+        header.set_u32(4, payload.len().try_into()?);
+        for part in [header.0.as_slice(), &payload] {
+            writer.sum.update(part);
+            writer.out.write_all(part)?;
+        }
         Ok(writer)
     }
 
-    /// Begins the next object.
-    pub(crate) fn object(&mut self, entry: &Entry) -> Result<()> {
-        self.object += 1;
+    /// Begins an object; numbers go up.
+    pub(crate) fn object(&mut self, object: u64, entry: &Entry) -> Result<()> {
+        self.object = object;
         let mut bonus = postcard::to_stdvec(entry)?;
         let length = match entry.content {
             Content::File(length) => length,
-            Content::Folder | Content::Link(_) => 0,
+            Content::Folder | Content::Link(_) | Content::Gone => 0,
         };
         let block = length.next_multiple_of(SECTOR).clamp(SECTOR, MAX_BLOCK as u64);
         let mut header = Header::new(Type::Object);

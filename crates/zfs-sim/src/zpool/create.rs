@@ -13,8 +13,8 @@ use crate::property::{assignment, check};
 use crate::state::{Dataset, Node, Pool, Properties, Root, new_guid, now};
 use crate::usage;
 
-/// The size of a vdev that is no file here.
-const DEFAULT_SIZE: u64 = 1 << 30;
+/// The size of a vdev that is no file here: room enough for any test.
+const DEFAULT_SIZE: u64 = 1 << 40;
 
 pub(super) fn run(arguments: &[String]) -> Result<()> {
     let options = options("create", arguments, "fndR:m:o:O:t:")?;
@@ -37,9 +37,10 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     if let Some(path) = options.value('m') {
         properties.insert("mountpoint".to_owned(), check("mountpoint", path, 'f').map_err(cannot)?);
     }
-    let sizes = vdevs
-        .iter()
-        .map(|vdev| fs::metadata(vdev).ok().map_or(DEFAULT_SIZE, |file| file.len().max(1)));
+    let sizes = vdevs.iter().map(|vdev| {
+        let file = fs::metadata(vdev).ok().filter(fs::Metadata::is_file);
+        file.map_or(DEFAULT_SIZE, |file| file.len().max(1))
+    });
     // The labels, and the part of a metaslab that is left over, are lost: 960 MiB of a file of 1 GiB are usable.
     let size = sizes.sum::<u64>() / 16 * 15;
 
@@ -59,6 +60,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
             mounted: false,
             properties,
             receiving: None,
+            becomes: None,
         })
     })?;
     pool.event(Event::pool("sysevent.fs.zfs.pool_create", 0));

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let mut complaints = Vec::new();
     for name in names {
         match root.pool(&name, Access::Read)? {
-            Some(pool) => rows.push(row(&pool, &columns, options.has('p'))?),
+            Some(pool) => rows.push(measured(&pool, &columns, options.has('p'))?),
             None => complaints.push(format!("cannot open '{name}': no such pool")),
         }
     }
@@ -69,7 +69,11 @@ fn property(word: &str) -> Option<&'static str> {
         "frag" => "fragmentation",
         other => other,
     };
-    COLUMNS.iter().chain(&["guid"]).find(|known| **known == word).copied()
+    COLUMNS
+        .iter()
+        .chain(&["guid", "freeing", "leaked", "readonly"])
+        .find(|known| **known == word)
+        .copied()
 }
 
 fn heading(property: &str) -> Column {
@@ -85,14 +89,17 @@ fn heading(property: &str) -> Column {
     Column { title, right: !matches!(property, "name" | "altroot") }
 }
 
-fn row(pool: &Pool, columns: &[&str], exact: bool) -> Result<Vec<String>> {
+/// The values of some of a pool's properties.
+pub(super) fn measured(pool: &Pool, columns: &[&str], exact: bool) -> Result<Vec<String>> {
     let sizes = Sizes::of(pool)?;
     let allocated = sizes.of_dataset(&pool.name).unwrap_or_default().used;
     let free = pool.size().saturating_sub(allocated);
     let percent = |number: u64| if exact { number.to_string() } else { format!("{number}%") };
     let value = |column: &&str| match *column {
         "name" => pool.name.clone(),
-        "guid" => pool.guid().to_string(),
+        "guid" | "load_guid" => pool.guid().to_string(),
+        "freeing" | "leaked" => "0".to_owned(),
+        "readonly" => "off".to_owned(),
         "size" => sized("size", pool.size(), exact),
         "allocated" => sized("allocated", allocated, exact),
         "free" => sized("free", free, exact),

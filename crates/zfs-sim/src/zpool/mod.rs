@@ -2,6 +2,7 @@
 
 mod create;
 mod events;
+mod get;
 mod list;
 mod transfer;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
         "events" => events::run(arguments),
         "export" => transfer::export(arguments),
         "import" => transfer::import(arguments),
+        "get" => get::run(arguments),
         "list" => list::run(arguments),
         unknown => Err(usage::commands("zpool", Some(unknown))),
     }

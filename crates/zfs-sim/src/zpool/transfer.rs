@@ -71,7 +71,7 @@ fn one<'a>(operands: &'a [String], command: &str) -> Result<&'a str> {
 }
 
 fn refuse_if_busy(pool: &Pool, action: &str) -> Result<()> {
-    for id in pool.iter().filter_map(|(_, node)| Node::id(node)) {
+    for id in pool.iter().flat_map(|(_, node)| Node::data(node)) {
         if pool.is_busy(id)? {
             return Err(Failure::error(format!("cannot {action} '{}': pool is busy", pool.name)));
         }

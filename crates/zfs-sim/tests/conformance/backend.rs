@@ -1,7 +1,7 @@
 //! The machine that a test runs commands on: simulated or real, with fresh pools, gone when dropped.
 
-use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -29,12 +29,14 @@ impl Backend {
             dir: TempDir::new().unwrap(),
             real: std::env::var_os("ZATLAS_REAL_ZFS").is_some(),
         };
+        let bin = backend.path("bin");
+        fs::create_dir(&bin).unwrap();
         if !backend.real {
-            let bin = backend.path("bin");
-            fs::create_dir(&bin).unwrap();
             symlink(env!("CARGO_BIN_EXE_zfs-sim"), bin.join("zfs")).unwrap();
             symlink(env!("CARGO_BIN_EXE_zpool-sim"), bin.join("zpool")).unwrap();
         }
+        backend.script("inside", "");
+        backend.script("look", "ro,");
         for image in ["tank.img", "back.img", "third.img"] {
             File::create(backend.path(image)).unwrap().set_len(POOL_SIZE).unwrap();
         }
@@ -42,6 +44,24 @@ impl Backend {
             backend.ok(&format!("zpool create -O mountpoint=none {pool} $PWD/{pool}.img"));
         }
         backend
+    }
+
+    /// Puts a command on PATH that runs another among a filesystem's files: `NAME DATASET COMMAND`.
+    fn script(&self, name: &str, options: &str) {
+        let script = self.path("bin").join(name);
+        let go_there = match self.real {
+            true => format!(
+                "there=$(mktemp -d $PWD/there.XXXXXX)\nmount -t zfs -o {options}zfsutil \"$1\" $there\n\
+                 trap 'umount $there; rmdir $there' EXIT"
+            ),
+            false => "there=$(zfs path \"$1\")".to_owned(),
+        };
+        fs::write(
+            &script,
+            format!("#!/bin/bash\nset -e\n{go_there}\n(cd $there; bash -c \"$2\")\n"),
+        )
+        .unwrap();
+        fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
     }
 
     /// A file in the folder that commands run in.
@@ -56,10 +76,10 @@ impl Backend {
             .args(["-o", "pipefail", "-c", line])
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
+        let path = std::env::var("PATH").unwrap();
         command.env("LC_ALL", "C").env("TZ", "UTC");
+        command.env("PATH", format!("{}:{path}", self.path("bin").display()));
         if !self.real {
-            let path = std::env::var("PATH").unwrap();
-            command.env("PATH", format!("{}:{path}", self.path("bin").display()));
             command.env("ZFS_SIM_ROOT", self.path("state"));
         }
         command
@@ -81,6 +101,15 @@ impl Backend {
 
     /// Does something with a filesystem's or snapshot's files, wherever the backend has them.
     pub(crate) fn with_files<T>(&self, dataset: &str, work: impl FnOnce(&Path) -> T) -> T {
+        self.mounted(dataset, "", work)
+    }
+
+    /// Looks at a filesystem's files without changing anything, not even when they were read.
+    pub(crate) fn reading<T>(&self, dataset: &str, work: impl FnOnce(&Path) -> T) -> T {
+        self.mounted(dataset, "ro,", work)
+    }
+
+    fn mounted<T>(&self, dataset: &str, options: &str, work: impl FnOnce(&Path) -> T) -> T {
         if !self.real {
             return work(Path::new(
                 self.ok(&format!("zfs path '{dataset}'")).trim_end_matches('\n'),
@@ -88,7 +117,7 @@ impl Backend {
         }
         let mounted = self.path("mounted");
         fs::create_dir_all(&mounted).unwrap();
-        self.ok(&format!("mount -t zfs -o zfsutil '{dataset}' $PWD/mounted"));
+        self.ok(&format!("mount -t zfs -o {options}zfsutil '{dataset}' $PWD/mounted"));
         let result = work(&mounted);
         self.ok("umount $PWD/mounted");
         result

@@ -16,16 +16,16 @@ const EMBED_DATA: u64 = 1 << 16;
 const LZ4: u64 = 1 << 17;
 const COMPRESSED: u64 = 1 << 22;
 
-fn number(bytes: &[u8]) -> u64 {
+pub(super) fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
-fn property(backend: &Backend, property: &str, of: &str) -> u64 {
+pub(super) fn property(backend: &Backend, property: &str, of: &str) -> u64 {
     backend.ok(&format!("zfs get -Hp -o value {property} '{of}'")).trim().parse().unwrap()
 }
 
 /// Files of all sorts and sizes.
-fn fill(dir: &Path) {
+pub(super) fn fill(dir: &Path) {
     fs::write(dir.join("large"), noise(3_000_001)).unwrap();
     fs::write(dir.join("small"), "hello\n").unwrap();
     fs::write(dir.join("empty"), "").unwrap();
@@ -36,7 +36,7 @@ fn fill(dir: &Path) {
 }
 
 /// Paths, with mode and content.
-fn contents(dir: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
+pub(super) fn contents(dir: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -10,7 +10,7 @@ use crate::state::Properties;
 use crate::stream::Begin;
 use crate::usage;
 
-use super::CANNOT;
+use super::cannot;
 
 /// The dataset and the short name of the snapshot that will be made.
 pub(super) struct Destination {
@@ -28,7 +28,7 @@ impl Destination {
             return Err(Failure::error("cannot receive: invalid name"));
         }
         if whole.contains('%') {
-            return Err(Failure::error(format!("{CANNOT}: invalid backup stream")));
+            return Err(Failure::error(format!("{}: invalid backup stream", cannot(begin))));
         }
         Ok(Self { dataset: dataset.to_owned(), snapshot: snapshot.to_owned() })
     }
@@ -70,15 +70,16 @@ impl Overrides {
         Ok(overrides)
     }
 
-    /// What to set on the new dataset. Tells of exclusions that make no sense there.
-    pub(super) fn properties(&self, dataset: &str, is_volume: bool) -> Result<Properties> {
-        let scope = if is_volume { 'v' } else { 'f' };
+    /// What to set on the dataset. Tells of exclusions that make no sense there.
+    pub(super) fn properties(&self, dataset: &str, begin: &Begin) -> Result<Properties> {
+        let scope = if begin.is_volume { 'v' } else { 'f' };
+        let cannot = cannot(begin);
         let invalid = |property: &str| {
             Failure::error(format!("cannot receive: cannot receive: invalid property '{property}'"))
         };
         let given = self.set.iter().map(|(property, _)| property).chain(&self.excluded);
         for property in given.filter(|property| !is_user_property(property)) {
-            if !Native::find(property).is_some_and(Native::is_editable) {
+            if property == "volsize" || !Native::find(property).is_some_and(Native::is_editable) {
                 return Err(invalid(property));
             }
         }
@@ -88,10 +89,10 @@ impl Overrides {
                 && !Native::find(property).is_some_and(|native| native.applies(scope))
             {
                 let why = format!("property '{property}' does not apply to datasets of this type");
-                return Err(Failure::error(format!("{CANNOT}: {why}")));
+                return Err(Failure::error(format!("{cannot}: {why}")));
             }
             let value = check(property, value, scope).map_err(|why| {
-                Failure::error(format!("{CANNOT}: {why}\n{CANNOT}: invalid property value"))
+                Failure::error(format!("{cannot}: {why}\n{cannot}: invalid property value"))
             })?;
             properties.insert(property.clone(), value);
         }

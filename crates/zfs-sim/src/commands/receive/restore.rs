@@ -1,8 +1,10 @@
 //! Turns a stream's records back into files. Whatever a stream says, nothing outside its folder is touched.
+//!
+//! Each record does the same when it comes twice, so a resumed stream may begin with the object that was last.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes, Permissions};
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
@@ -10,7 +12,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Error;
 
-use crate::state::{Busy, Progress};
+use crate::name;
+use crate::sizes::Sizes;
+use crate::state::{Busy, Pool, Progress, remove_all};
 use crate::stream::{Begin, Broken, Content, Entry, Item, Reader};
 
 /// Why a receive didn't come to its end.
@@ -19,6 +23,10 @@ pub(super) enum Stopped {
     Stream(Broken),
     /// Files couldn't be written.
     Local(Error),
+    /// A quota above or on the dataset is used up.
+    Quota,
+    /// The pool is.
+    Full,
 }
 
 impl From<Broken> for Stopped {
@@ -39,6 +47,28 @@ impl From<io::Error> for Stopped {
     }
 }
 
+/// Bytes that may still come.
+pub(super) struct Space {
+    quota: u64,
+    pool: u64,
+}
+
+impl Space {
+    /// What is left for a dataset.
+    pub(super) fn of(pool: &Pool, on: &str) -> anyhow::Result<Self> {
+        let sizes = Sizes::of(pool)?;
+        let datasets = std::iter::successors(Some(on), |on| name::parent(on));
+        let quota = datasets.filter_map(|on| sizes.quota_left(pool, on)).min();
+        Ok(Self { quota: quota.unwrap_or(u64::MAX), pool: sizes.available })
+    }
+
+    fn take(&mut self, bytes: u64) -> Result<(), Stopped> {
+        self.quota = self.quota.checked_sub(bytes).ok_or(Stopped::Quota)?;
+        self.pool = self.pool.checked_sub(bytes).ok_or(Stopped::Full)?;
+        Ok(())
+    }
+}
+
 /// A file that is being restored.
 struct Open {
     file: File,
@@ -52,27 +82,27 @@ pub(super) struct Restore<'a> {
     begin: &'a Begin,
     busy: &'a Busy,
     progress: Progress,
+    /// The lowest number that the next object may have.
+    next: u64,
     open: Option<Open>,
-    /// Folders get their times last, when nothing changes them any more.
-    folders: Vec<(PathBuf, Entry)>,
     volsize: Option<u64>,
+    space: Space,
 }
 
 impl<'a> Restore<'a> {
-    /// Begins below `root`, which doesn't exist yet.
-    pub(super) fn new(root: &'a Path, begin: &'a Begin, busy: &'a Busy) -> anyhow::Result<Self> {
+    /// Goes on below `root` from `progress`.
+    pub(super) fn new(
+        root: &'a Path,
+        begin: &'a Begin,
+        busy: &'a Busy,
+        progress: Progress,
+        space: Space,
+    ) -> anyhow::Result<Self> {
         if !begin.is_volume {
-            fs::create_dir(root)?;
+            fs::create_dir_all(root)?;
         }
-        Ok(Self {
-            root,
-            begin,
-            busy,
-            progress: Progress::default(),
-            open: None,
-            folders: Vec::new(),
-            volsize: None,
-        })
+        let next = progress.object.max(1);
+        Ok(Self { root, begin, busy, progress, next, open: None, volsize: None, space })
     }
 
     /// Reads records to the END. Returns a volume's size.
@@ -88,9 +118,6 @@ impl<'a> Restore<'a> {
             self.busy.note(self.progress)?;
         }
         self.close()?;
-        for (path, entry) in self.folders.iter().rev() {
-            stamp(&File::open(path)?, entry)?;
-        }
         if self.begin.is_volume && self.volsize.is_none() {
             return Err(Broken::Malformed.into());
         }
@@ -98,27 +125,47 @@ impl<'a> Restore<'a> {
     }
 
     fn object(&mut self, object: u64, bonus: &[u8]) -> Result<(), Stopped> {
-        if object <= self.progress.object {
+        if object < self.next {
             return Err(Broken::Malformed.into());
         }
+        self.next = object + 1;
         self.close()?;
         let (entry, _): (Entry, _) =
             postcard::take_from_bytes(bonus).map_err(|_| Broken::Malformed)?;
         let path = self.place(&entry)?;
+        let there = fs::symlink_metadata(&path).ok().map(|metadata| metadata.file_type());
         match &entry.content {
             Content::Folder => {
-                fs::create_dir(&path)?;
-                self.folders.push((path, entry));
+                if !there.is_some_and(|kind| kind.is_dir()) {
+                    remove_all(&path)?;
+                    fs::create_dir(&path)?;
+                }
+                stamp(&File::open(path)?, &entry)?;
             }
-            Content::Link(target) => symlink(OsStr::from_bytes(target), &path)?,
+            Content::Link(target) => {
+                remove_all(&path)?;
+                symlink(OsStr::from_bytes(target), &path)?;
+            }
+            Content::Gone => remove_all(&path)?,
             Content::File(length) => {
+                if !there.is_some_and(|kind| kind.is_file()) {
+                    remove_all(&path)?;
+                }
                 let length = *length;
-                let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+                let file = File::options()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(&path)?;
+                file.set_len(length)?;
                 self.volsize = self.begin.is_volume.then_some(length);
                 self.open = Some(Open { file, entry, length });
             }
         }
-        self.progress = Progress { object, offset: 0, ..self.progress };
+        if object != self.progress.object {
+            self.progress = Progress { object, offset: 0, ..self.progress };
+        }
         Ok(())
     }
 
@@ -130,39 +177,49 @@ impl<'a> Restore<'a> {
         else {
             return Err(Broken::Malformed.into());
         };
-        open.file.write_all_at(data, offset)?;
-        let end = offset + data.len() as u64;
-        self.progress =
-            Progress { object, offset: end, bytes: self.progress.bytes + data.len() as u64 };
+        let bytes = data.len() as u64;
+        self.space.take(bytes)?;
+        let end = offset + bytes;
+        let within = usize::try_from(end.min(open.length) - offset).unwrap_or(data.len());
+        open.file.write_all_at(&data[..within], offset)?;
+        self.progress = Progress { object, offset: end, bytes: self.progress.bytes + bytes };
         Ok(())
     }
 
-    /// Ends the file that is being restored: its length, its mode, its time.
+    /// Ends the file that is being restored: its mode, its time.
     fn close(&mut self) -> Result<(), Stopped> {
         if let Some(open) = self.open.take() {
-            open.file.set_len(open.length)?;
             stamp(&open.file, &open.entry)?;
         }
         Ok(())
     }
 
-    /// Where an object belongs: below the root, by plain names only. A volume is a single file.
+    /// Where an object belongs: below the root, by plain names only, in folders that are made when they are
+    /// missing. A volume is a single file.
     fn place(&self, entry: &Entry) -> Result<PathBuf, Stopped> {
         let path = Path::new(OsStr::from_bytes(&entry.path));
-        let is_file = matches!(entry.content, Content::File(_));
-        let fits = match self.begin.is_volume {
-            true => is_file && entry.path.is_empty() && self.volsize.is_none(),
-            false => {
-                !entry.path.is_empty()
-                    && path.components().all(|part| matches!(part, Component::Normal(_)))
-            }
-        };
-        let through_link = path.ancestors().skip(1).any(|above| self.root.join(above).is_symlink());
-        match fits && !through_link {
-            true if self.begin.is_volume => Ok(self.root.to_owned()),
-            true => Ok(self.root.join(path)),
-            false => Err(Broken::Malformed.into()),
+        if self.begin.is_volume {
+            let is_file = matches!(entry.content, Content::File(_));
+            let fits = is_file && entry.path.is_empty() && self.volsize.is_none();
+            return if fits { Ok(self.root.to_owned()) } else { Err(Broken::Malformed.into()) };
         }
+        let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        if entry.path.is_empty() || !plain {
+            return Err(Broken::Malformed.into());
+        }
+        let mut folder = self.root.to_owned();
+        for part in path.parent().into_iter().flat_map(Path::components) {
+            folder.push(part);
+            // A link or file that was there before is in the way; a link is never followed.
+            match fs::symlink_metadata(&folder) {
+                Ok(metadata) if metadata.is_dir() => continue,
+                Ok(_) => fs::remove_file(&folder)?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+            fs::create_dir(&folder)?;
+        }
+        Ok(self.root.join(path))
     }
 }
 
