@@ -1,6 +1,8 @@
 //! What `download` and `copy` have in common: one dataset or, with `-r`, all below it, each
 //! transferred by itself, and what is printed when all is done.
 
+use std::rc::Rc;
+
 use program::say;
 use schema::{Code, Failure};
 use sturdyref::SturdyRef;
@@ -49,10 +51,12 @@ impl Command<'_> {
             );
         }
         let console = Console::new(wish);
-        let view = |item: &Item| console.view(item.dataset.clone(), self.destination.clone());
+        let view = |item: &Item, targets| {
+            console.view(item.dataset.clone(), self.destination.clone(), targets)
+        };
         if !wish.recursion.recursive {
             let item = Item { dataset: wanted.dataset.clone(), target: self.target.clone() };
-            let view = view(&item);
+            let view = view(&item, &Rc::default());
             let summary = transfer(item, view).await?;
             if wish.json {
                 to_stdout(&print(&SummaryDocument::from(&summary))?)?;
@@ -60,9 +64,10 @@ impl Command<'_> {
             return Ok(());
         }
         let items = unless_interrupted(&self.cancel, self.select()).await?;
+        let targets = Rc::new(items.iter().map(|item| item.target.clone()).collect());
         let jobs = usize::from(wish.recursion.jobs.unwrap_or(DEFAULT_JOBS));
         let run = async |item: Item| {
-            let view = view(&item);
+            let view = view(&item, &targets);
             let outcome = transfer(item.clone(), view).await;
             if let Err(failure) = &outcome {
                 for line in failure.to_string().lines() {

@@ -6,7 +6,9 @@ mod meter;
 mod rate;
 mod view;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
+use std::rc::Rc;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use program::say;
@@ -47,9 +49,14 @@ impl Console {
         }
     }
 
-    /// Shows one transfer.
-    pub(crate) fn view(&self, dataset: DatasetPath, destination: Destination) -> View {
-        View::new(self, dataset, destination)
+    /// Shows one transfer of those that make `targets` below the destination's pool.
+    pub(crate) fn view(
+        &self,
+        dataset: DatasetPath,
+        destination: Destination,
+        targets: &Rc<BTreeSet<DatasetPath>>,
+    ) -> View {
+        View::new(self, dataset, destination, targets.clone())
     }
 
     /// Prints a line about all transfers without disturbing their bars.

@@ -22,7 +22,10 @@ pub(crate) async fn to_the_end(
 ) -> Result<Summary, Failure> {
     let mut told = Status::default();
     let outcome = loop {
-        let now = status.borrow_and_update().clone();
+        let mut now = status.borrow_and_update().clone();
+        if let Some(plan) = &mut now.plan {
+            view.adapt(plan);
+        }
         if let (Some(plan), true) = (&now.plan, now.plan != told.plan) {
             view.plan(plan);
         }
@@ -32,7 +35,10 @@ pub(crate) async fn to_the_end(
         if now.plan.is_some() {
             view.progress(now.progress);
         }
-        if let Some(outcome) = now.outcome {
+        if let Some(mut outcome) = now.outcome {
+            if let Ok(summary) = &mut outcome {
+                view.adapt(&mut summary.plan);
+            }
             break outcome;
         }
         told = now;

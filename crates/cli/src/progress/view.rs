@@ -1,12 +1,14 @@
 //! What is shown of one transfer.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use program::say;
 use schema::Failure;
 use schema::text::Bytes;
-use transfer::report::{Origin, Plan, Progress, Summary};
+use transfer::report::{Action, Origin, Plan, Progress, Summary};
 use zfs::{DatasetPath, Escaped};
 
 use super::event::Event;
@@ -32,6 +34,8 @@ pub(crate) struct View {
     dry_run: bool,
     dataset: DatasetPath,
     destination: Destination,
+    /// What the command's transfers make, below the destination's pool.
+    targets: Rc<BTreeSet<DatasetPath>>,
     meter: Meter,
     /// When the last line of progress was printed.
     printed: Instant,
@@ -42,7 +46,12 @@ pub(crate) struct View {
 }
 
 impl View {
-    pub(super) fn new(console: &Console, dataset: DatasetPath, destination: Destination) -> Self {
+    pub(super) fn new(
+        console: &Console,
+        dataset: DatasetPath,
+        destination: Destination,
+        targets: Rc<BTreeSet<DatasetPath>>,
+    ) -> Self {
         let now = Instant::now();
         Self {
             how: console.how.clone(),
@@ -50,11 +59,23 @@ impl View {
             dry_run: console.dry_run,
             dataset,
             destination,
+            targets,
             meter: Meter::new(now),
             printed: now,
             bar: None,
             source: None,
         }
+    }
+
+    /// Takes from a plan what another transfer of the command will have done by then: in a dry run
+    /// a parent is still missing which the transfer before makes.
+    pub(crate) fn adapt(&self, plan: &mut Plan) {
+        plan.steps.retain(|step| match &step.action {
+            Action::CreateParent(parent) => {
+                parent.path().is_none_or(|path| !self.targets.contains(path))
+            }
+            _ => true,
+        });
     }
 
     /// Tells the plan, or how the transfer goes on.
@@ -204,6 +225,19 @@ fn style(template: &str) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::examples::{doing, plan, send};
+
+    #[test]
+    fn a_parent_that_another_transfer_makes_is_not_missing() {
+        let console = Console { how: How::Nothing, labelled: true, dry_run: true };
+        let targets = ["a", "a/b/c"].map(|target| target.parse().unwrap());
+        let here = Destination::Here;
+        let view = View::new(&console, "x".parse().unwrap(), here, Rc::new(targets.into()));
+        let create = |name: &str| doing(Action::CreateParent(name.parse().unwrap()));
+        let mut plan = plan(vec![create("home/a"), create("home/a/b"), send("one", None)]);
+        view.adapt(&mut plan);
+        assert_eq!(plan.steps, [create("home/a/b"), send("one", None)]);
+    }
 
     #[test]
     fn a_bar_shows_the_share_and_is_full_only_when_all_is_done() {
