@@ -8,12 +8,16 @@ interface Broker {
   # Handed to whoever receives: to the cli for a download, to the destination's agent for a copy.
 
   replicas @0 (sink :Dataset.ReplicaSink) -> (outcome :Answer.Outcome(Answer.Nothing));
-  # Every known replica, online or off, with all its snapshots and bookmarks.
+  # Every known replica, online or off, with all its snapshots and bookmarks: the datasets of this
+  # name, and those of other names that share the GUID of a snapshot with one of them.
 
-  reach @1 (place :Dataset.Place, receiver :Data, maySnapshot :Bool) -> (outcome :Answer.Outcome(Offer));
-  # Asks the agent at `place` for a ticket. `receiver` is the fingerprint (SHA-256 of the public
+  reach @1 (place :Dataset.Place, dataset :Text, receiver :Data, maySnapshot :Bool) -> (outcome :Answer.Outcome(Offer));
+  # Asks the agent at `place` for a ticket for `dataset`, its path below that pool. `receiver` is the fingerprint (SHA-256 of the public
   # key, 32 bytes) of the key that the receiver's data connection will show; empty without TLS.
-  # A Broker for one dataset never reaches another.
+  # A Broker for one dataset reaches the replicas that it lists and no others.
+
+  release @2 (transfer :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
+  # Has every online machine with a replica let go of what it holds for this transfer.
 }
 
 struct Offer {

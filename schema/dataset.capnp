@@ -69,6 +69,8 @@ struct Replica {
   snapshotCount @4 :UInt32;
   newest @5 :Snapshot;
   # The newest snapshot; null for none.
+  sending @6 :UInt32;
+  # How many streams its machine sends now: of several sources, the least busy is taken.
 }
 
 interface ReplicaSink {

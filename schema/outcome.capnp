@@ -51,4 +51,5 @@ enum Code {
   interrupted @7;      # status 130
   otherProtocol @8;    # status 1: the peer speaks another version
   unreachable @9;      # status 1: no network path; another path may be tried
+  noSuchTransfer @10;  # status 1: not known where it was asked for
 }

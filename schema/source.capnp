@@ -21,15 +21,46 @@ interface Source {
   send @3 (request :SendRequest, sink :ByteStream) -> (outcome :Answer.Outcome(Sent));
   # Writes the stream into the sink and ends it. The answer comes when `zfs send` has exited;
   # the sink is ended only after it exited with 0.
+
+  hold @4 (snapshot :Dataset.Snapshot, transfer :Text, destination :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
+  # Keeps the snapshot from being destroyed until the transfer is finished, or for 7 days.
+
+  finish @5 (snapshot :Dataset.Snapshot, transfer :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
+  # The snapshot has arrived. It is bookmarked (zatlas-<guid>), so that an increment can start from it
+  # when it is gone here; what was held of this dataset for the transfer is let go.
+
+  settings @6 () -> (outcome :Answer.Outcome(Settings));
+  # The dataset's own properties, so far as they may be carried to another machine.
 }
 
 struct SendRequest {
-  # One stream: one snapshot, whole. (A step of an incremental plan adds its base.)
+  # One stream: one snapshot, whole or from a base.
 
   snapshot @0 :Dataset.Snapshot;
   # Chosen by GUID; the name is checked against it.
   raw @1 :Bool;
   # Encrypted data as it is on disk (`zfs send -w`).
+  base @2 :Dataset.Snapshot;
+  # What an increment starts from; null for a whole snapshot. Chosen by GUID like the snapshot.
+  baseIsBookmark @3 :Bool;
+  largeBlocks @4 :Bool;
+  # Blocks above 128 KiB are not split (-L).
+  compressed @5 :Bool;
+  # Blocks as they are compressed on disk (-c).
+  token @6 :Text;
+  # Goes on where the receive that this resume token is of was cut; of the fields above only
+  # `snapshot` counts then. Empty: from the beginning.
+  decrypt @7 :Bool;
+  # Encrypted data may be sent in the clear: someone has asked for that.
+}
+
+struct Settings {
+  list @0 :List(Setting);
+}
+
+struct Setting {
+  name @0 :Text;
+  value @1 :Text;
 }
 
 struct Estimate {

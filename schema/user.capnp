@@ -5,6 +5,7 @@ using Answer = import "outcome.capnp";
 using Dataset = import "dataset.capnp";
 using Broker = import "broker.capnp".Broker;
 using Transfer = import "transfer.capnp";
+using Hold = import "hold.capnp";
 
 interface User {
   open @0 (hello :Answer.Hello) -> (outcome :Answer.Outcome(Opened));
@@ -24,8 +25,15 @@ interface Fleet {
   copy @2 (request :Transfer.CopyRequest) -> (outcome :Answer.Outcome(Transfer.Started));
   # Has the destination's agent receive it. Dropping the Transfer cancels it.
 
-  attach @3 (destination :Dataset.Place, id :Text) -> (outcome :Answer.Outcome(Transfer.Started));
-  # A transfer started by `copy`, after the connection to the tracker was lost.
+  attach @3 (destination :Dataset.Place, id :Text, dataset :Text) -> (outcome :Answer.Outcome(Transfer.Started));
+  # A transfer of `dataset` started by `copy`, after the connection to the tracker was lost. Fails
+  # with noSuchTransfer where the destination doesn't know it: it has been started anew.
+
+  holds @4 (sink :Hold.HoldSink) -> (outcome :Answer.Outcome(Unasked));
+  # What the online agents hold.
+
+  release @5 (place :Dataset.Place, snapshot :Text, tag :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
+  # Lets go of one hold; the snapshot is named in full.
 }
 
 struct Query {
@@ -33,6 +41,11 @@ struct Query {
   # A glob over dataset names, in which * also matches /; empty: all.
   location @1 :Text;
   # Only replicas there; empty: everywhere.
+}
+
+struct Unasked {
+  places @0 :List(Text);
+  # Machines that are offline, or didn't answer: location\machine.
 }
 
 struct Brokered {

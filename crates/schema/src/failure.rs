@@ -68,7 +68,7 @@ impl Failure {
     ) -> Self {
         let (code, remedy) = match exception.kind {
             capnp::ErrorKind::Disconnected => {
-                (Code::Failed, "The connection was lost. Run the command again.")
+                (Code::Unreachable, "The connection was lost. Run the command again.")
             }
             capnp::ErrorKind::Overloaded => {
                 (Code::Failed, "The other side is overloaded. Run the command again later.")
@@ -81,7 +81,7 @@ impl Failure {
     /// The cli's exit status.
     pub fn exit_status(&self) -> u8 {
         match self.code {
-            Code::Failed | Code::OtherProtocol | Code::Unreachable => 1,
+            Code::Failed | Code::OtherProtocol | Code::Unreachable | Code::NoSuchTransfer => 1,
             Code::Usage => 2,
             Code::NoSuchDataset | Code::NoSuchPlace => 3,
             Code::Ambiguous => 4,

@@ -17,6 +17,8 @@ pub mod byte_stream_capnp;
 #[rustfmt::skip]
 pub mod dataset_capnp;
 #[rustfmt::skip]
+pub mod hold_capnp;
+#[rustfmt::skip]
 pub mod location_capnp;
 #[rustfmt::skip]
 pub mod outcome_capnp;

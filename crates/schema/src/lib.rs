@@ -8,6 +8,7 @@
 pub mod batch;
 pub mod failure;
 pub mod generated;
+pub mod hold;
 pub mod outcome;
 pub mod place;
 pub mod replica;
@@ -16,11 +17,12 @@ pub mod wire;
 
 pub use failure::{Code, Failure};
 pub use generated::{
-    agent_capnp, broker_capnp, byte_stream_capnp, dataset_capnp, location_capnp, outcome_capnp,
-    source_capnp, transfer_capnp, user_capnp,
+    agent_capnp, broker_capnp, byte_stream_capnp, dataset_capnp, hold_capnp, location_capnp,
+    outcome_capnp, source_capnp, transfer_capnp, user_capnp,
 };
+pub use hold::Hold;
 pub use place::{Destination, Location, Machine, Place, PlaceError};
 pub use replica::Replica;
 
 /// The protocol's version: two programs of different versions refuse each other.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;

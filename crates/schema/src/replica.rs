@@ -25,4 +25,6 @@ pub struct Replica {
     pub snapshot_count: u32,
     /// Its newest snapshot.
     pub newest: Option<Snapshot>,
+    /// How many streams its machine sends now.
+    pub sending: u32,
 }

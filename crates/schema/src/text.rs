@@ -1,6 +1,7 @@
 //! How times, sizes and errors are written for people: the one place for each.
 
 use std::fmt;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -41,9 +42,34 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// Displays a time in whole seconds, in the largest unit that it is a multiple of: `7d`, `90s`.
+#[derive(Clone, Copy, Debug)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 3] = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m")];
+        let seconds = self.0.as_secs();
+        let unit = UNITS.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+        match unit {
+            Some((unit, name)) => write!(f, "{}{name}", seconds / unit),
+            None => write!(f, "{seconds}s"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_in_its_largest_unit() {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (60, "1m"), (90, "90s"), (7200, "2h"), (7 * 86400, "7d")]
+        {
+            assert_eq!(Span(Duration::from_secs(seconds)).to_string(), text);
+        }
+    }
 
     #[test]
     fn bytes_are_written_in_binary_units() {

@@ -184,6 +184,7 @@ pub fn write_replica(mut builder: replica::Builder<'_>, replica: &Replica, part:
     builder.set_online(replica.online);
     builder.set_last_seen(replica.last_seen);
     builder.set_snapshot_count(replica.snapshot_count);
+    builder.set_sending(replica.sending);
     if let Some(newest) = &replica.newest {
         write_snapshot(builder.reborrow().init_newest(), newest);
     }
@@ -207,6 +208,7 @@ pub fn read_replicas(
                 snapshots: part.snapshots,
                 bookmarks: part.bookmarks,
                 snapshot_count: reader.get_snapshot_count(),
+                sending: reader.get_sending(),
                 newest: if reader.has_newest() {
                     Some(read_snapshot(reader.get_newest()?)?)
                 } else {
@@ -262,6 +264,7 @@ mod tests {
             },
             snapshot_count: u32::try_from(snapshots.len()).unwrap(),
             newest: snapshots.last().cloned(),
+            sending: 4,
             snapshots,
             bookmarks: self::snapshots("b", 2),
         }

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use capnp_rpc::new_client;
 use schema::broker_capnp::{broker, rendezvous};
@@ -12,19 +13,30 @@ use schema::dataset_capnp::replica_sink;
 use schema::{Code, Failure, Place, Replica, outcome, wire};
 use sturdyref::{Fingerprint, SturdyRef};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use zfs::DatasetPath;
+
+/// How long the tracker, and the machine that it asks, may take to answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 
 enum Call {
     Replicas(Answer<Vec<Replica>>),
-    Reach {
-        place: Place,
-        receiver: Option<Fingerprint>,
-        may_snapshot: bool,
-        answer: Answer<Vec<SturdyRef>>,
-    },
+    Reach { wish: Reach, answer: Answer<Vec<SturdyRef>> },
     Relay(Answer<SturdyRef>),
+    Release { transfer: String, answer: Answer<()> },
+}
+
+/// Whom to reach.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) place: Place,
+    /// Its path below the pool there.
+    pub(crate) dataset: DatasetPath,
+    /// The key that the receiver's data connection will show.
+    pub(crate) receiver: Option<Fingerprint>,
+    pub(crate) may_snapshot: bool,
 }
 
 /// A handle to the broker of one dataset; can be sent to any thread.
@@ -33,77 +45,94 @@ pub struct Broker {
     calls: mpsc::UnboundedSender<Call>,
 }
 
-impl Broker {
-    /// Serves calls to `client` on this thread, within its `LocalSet`, until all handles are gone.
-    pub fn new(client: broker::Client, dataset: DatasetPath) -> Self {
-        let (calls, mut queue) = mpsc::unbounded_channel();
-        tokio::task::spawn_local(async move {
-            let mut desk = Desk { client, dataset, rendezvous: None };
-            while let Some(call) = queue.recv().await {
-                desk.serve(call).await;
-            }
-        });
-        Self { calls }
-    }
+/// The side of the control connection, on its thread: where the broker's capability can be
+/// replaced after that connection was lost.
+#[derive(Clone)]
+pub struct Desk {
+    client: Rc<RefCell<broker::Client>>,
+}
 
-    /// All replicas of the dataset, with their snapshots.
-    pub async fn replicas(&self) -> Result<Vec<Replica>, Failure> {
-        self.call(Call::Replicas).await
-    }
-
-    /// Asks the machine at `place` for a ticket, for the receiver whose data connection will show
-    /// this key; gives the sturdyrefs to dial in turn.
-    pub async fn reach(
-        &self,
-        place: &Place,
-        receiver: Option<Fingerprint>,
-        may_snapshot: bool,
-    ) -> Result<Vec<SturdyRef>, Failure> {
-        let place = place.clone();
-        self.call(|answer| Call::Reach { place, receiver, may_snapshot, answer }).await
-    }
-
-    /// Has the sender of the ticket asked for last meet the receiver at the tracker.
-    pub async fn relay(&self) -> Result<SturdyRef, Failure> {
-        self.call(Call::Relay).await
-    }
-
-    async fn call<T>(&self, call: impl FnOnce(Answer<T>) -> Call) -> Result<T, Failure> {
-        let gone = || {
-            Failure::new(
-                Code::Failed,
-                "ask the tracker",
-                "",
-                "the connection to it is closed",
-                "Run the command again.",
-            )
-        };
-        let (answer, result) = oneshot::channel();
-        self.calls.send(call(answer)).map_err(|_| gone())?;
-        result.await.map_err(|_| gone())?
+impl Desk {
+    /// From now on the broker's calls go to `client`.
+    pub fn replace(&self, client: broker::Client) {
+        *self.client.borrow_mut() = client;
     }
 }
 
-/// The side of the control connection.
-struct Desk {
-    client: broker::Client,
+impl Broker {
+    /// Serves calls to `client` on this thread, within its `LocalSet`, until all handles are gone.
+    pub fn new(client: broker::Client, dataset: DatasetPath) -> (Self, Desk) {
+        let (calls, mut queue) = mpsc::unbounded_channel();
+        let desk = Desk { client: Rc::new(RefCell::new(client)) };
+        let mut clerk = Clerk { desk: desk.clone(), dataset, rendezvous: None };
+        tokio::task::spawn_local(async move {
+            while let Some(call) = queue.recv().await {
+                clerk.serve(call).await;
+            }
+        });
+        (Self { calls }, desk)
+    }
+
+    /// All replicas of the dataset, with their snapshots, and of those of other names that share
+    /// one.
+    pub(crate) async fn replicas(&self) -> Result<Vec<Replica>, Failure> {
+        self.call(Call::Replicas).await
+    }
+
+    /// Asks the machine at a place for a ticket; gives the sturdyrefs to dial in turn.
+    pub(crate) async fn reach(&self, wish: Reach) -> Result<Vec<SturdyRef>, Failure> {
+        self.call(|answer| Call::Reach { wish, answer }).await
+    }
+
+    /// Has the sender of the ticket asked for last meet the receiver at the tracker.
+    pub(crate) async fn relay(&self) -> Result<SturdyRef, Failure> {
+        self.call(Call::Relay).await
+    }
+
+    /// Has all machines let go of what they hold for a transfer.
+    pub(crate) async fn release(&self, transfer: &str) -> Result<(), Failure> {
+        let transfer = transfer.to_owned();
+        self.call(|answer| Call::Release { transfer, answer }).await
+    }
+
+    async fn call<T>(&self, call: impl FnOnce(Answer<T>) -> Call) -> Result<T, Failure> {
+        let lost = |reason: &str| {
+            let remedy = "See to it that the tracker runs and can be reached.";
+            Failure::new(Code::Unreachable, "ask the tracker", "", reason, remedy)
+        };
+        let gone = || lost("the connection to it is closed");
+        let silent = || lost("it has not answered for 30 s");
+        let (answer, result) = oneshot::channel();
+        self.calls.send(call(answer)).map_err(|_| gone())?;
+        let result = timeout(ANSWER_DEADLINE, result).await;
+        result.map_err(|_| silent())?.map_err(|_| gone())?
+    }
+}
+
+/// Makes the calls, one after the other.
+struct Clerk {
+    desk: Desk,
     dataset: DatasetPath,
     rendezvous: Option<rendezvous::Client>,
 }
 
-impl Desk {
+impl Clerk {
     /// Whoever asked may have gone away meanwhile: then nobody misses the answer.
     async fn serve(&mut self, call: Call) {
+        let client = self.desk.client.borrow().clone();
         match call {
             Call::Replicas(answer) => {
-                let _ = answer.send(self.told(self.replicas().await));
+                let _ = answer.send(self.told(replicas(&client).await));
             }
-            Call::Reach { place, receiver, may_snapshot, answer } => {
-                let reached = self.reach(&place, receiver, may_snapshot).await;
+            Call::Reach { wish, answer } => {
+                let reached = self.reach(&client, &wish).await;
                 let _ = answer.send(self.told(reached));
             }
             Call::Relay(answer) => {
                 let _ = answer.send(self.told(self.relay().await));
+            }
+            Call::Release { transfer, answer } => {
+                let _ = answer.send(self.told(release(&client, &transfer).await));
             }
         }
     }
@@ -114,27 +143,18 @@ impl Desk {
         })
     }
 
-    async fn replicas(&self) -> capnp::Result<Result<Vec<Replica>, Failure>> {
-        let replicas = Rc::new(RefCell::new(Vec::new()));
-        let mut request = self.client.replicas_request();
-        request.get().set_sink(new_client(Collector { replicas: replicas.clone() }));
-        let response = request.send().promise.await?;
-        let done = outcome::read(response.get()?.get_outcome()?)?;
-        Ok(done.map(|_| replicas.take()))
-    }
-
     async fn reach(
         &mut self,
-        place: &Place,
-        receiver: Option<Fingerprint>,
-        may_snapshot: bool,
+        client: &broker::Client,
+        wish: &Reach,
     ) -> capnp::Result<Result<Vec<SturdyRef>, Failure>> {
-        let mut request = self.client.reach_request();
-        wire::write_place(request.get().init_place(), place);
-        if let Some(Fingerprint(bytes)) = receiver {
-            request.get().set_receiver(&bytes);
+        let mut request = client.reach_request();
+        wire::write_place(request.get().init_place(), &wish.place);
+        request.get().set_dataset(wish.dataset.as_str());
+        if let Some(Fingerprint(bytes)) = &wish.receiver {
+            request.get().set_receiver(bytes);
         }
-        request.get().set_may_snapshot(may_snapshot);
+        request.get().set_may_snapshot(wish.may_snapshot);
         let response = request.send().promise.await?;
         let offer = match outcome::read(response.get()?.get_outcome()?)? {
             Ok(offer) => offer,
@@ -156,6 +176,22 @@ impl Desk {
             Err(failure) => Ok(Err(failure)),
         }
     }
+}
+
+async fn replicas(client: &broker::Client) -> capnp::Result<Result<Vec<Replica>, Failure>> {
+    let replicas = Rc::new(RefCell::new(Vec::new()));
+    let mut request = client.replicas_request();
+    request.get().set_sink(new_client(Collector { replicas: replicas.clone() }));
+    let response = request.send().promise.await?;
+    let done = outcome::read(response.get()?.get_outcome()?)?;
+    Ok(done.map(|_| replicas.take()))
+}
+
+async fn release(client: &broker::Client, transfer: &str) -> capnp::Result<Result<(), Failure>> {
+    let mut request = client.release_request();
+    request.get().set_transfer(transfer);
+    let response = request.send().promise.await?;
+    Ok(outcome::read(response.get()?.get_outcome()?)?.map(|_| ()))
 }
 
 /// Gathers the replicas that a listing streams.

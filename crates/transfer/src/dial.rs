@@ -5,8 +5,9 @@ use std::time::Duration;
 use schema::source_capnp::source;
 use schema::{Code, Failure, Place};
 use sturdyref::{Address, Auth, Connection, Identity, Security, SturdyRef};
+use zfs::DatasetPath;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Reach};
 use crate::report::Route;
 use schema::text::chain;
 
@@ -25,11 +26,11 @@ pub(crate) struct Line {
     _connection: Connection,
 }
 
-/// Reaches the source at `place` over a connection of its own, under a key of its own: a vat may
+/// Reaches a source over a connection of its own, under a key of its own: a vat may
 /// keep only one connection per key, and this one is as short-lived as its ticket.
 pub(crate) async fn reach(
     broker: &Broker,
-    place: &Place,
+    (place, dataset): (&Place, &DatasetPath),
     may_snapshot: bool,
     tls: bool,
 ) -> Result<Line, Failure> {
@@ -39,7 +40,8 @@ pub(crate) async fn reach(
         Security::Insecure => None,
     };
     let mut tried = Vec::new();
-    let offered = broker.reach(place, receiver, may_snapshot).await?;
+    let wish = Reach { place: place.clone(), dataset: dataset.clone(), receiver, may_snapshot };
+    let offered = broker.reach(wish).await?;
     for target in offered.iter().filter(|target| may_dial(target, tls)).take(MOST_PATHS) {
         match sturdyref::connect(target, &security, DIAL_DEADLINE).await {
             Ok(connection) => return Ok(line(connection, Route::Direct)),

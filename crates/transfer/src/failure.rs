@@ -1,10 +1,64 @@
-//! ZFS's errors, as failures with a class and a remedy. The one place where they are classed.
+//! What a failure means: ZFS's errors as failures with a remedy, and what a transfer does about each.
+//! The one place where they are classed.
 
+use schema::text::chain;
 use schema::{Code, Failure};
 use zfs::Reason;
 use zfs::process::{CommandError, OperationError};
 
-use schema::text::chain;
+/// What a transfer does about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Nothing helps but what its remedy says: the transfer ends.
+    Permanent,
+    /// It may work the next time, from this source too.
+    Transient,
+    /// This source can't; another may.
+    NotThisSource,
+}
+
+/// A failure and its class.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    pub(crate) class: Class,
+    pub(crate) failure: Failure,
+}
+
+impl Trouble {
+    pub(crate) fn permanent(failure: Failure) -> Self {
+        Self { class: Class::Permanent, failure }
+    }
+
+    pub(crate) fn transient(failure: Failure) -> Self {
+        Self { class: Class::Transient, failure }
+    }
+
+    pub(crate) fn not_this_source(failure: Failure) -> Self {
+        Self { class: Class::NotThisSource, failure }
+    }
+
+    /// What ZFS said at the destination.
+    pub(crate) fn at_destination(error: &dyn OperationError) -> Self {
+        let class = match error.command_error() {
+            CommandError::NotStarted { .. } => Class::Permanent,
+            _ => classify(error.reason()).1,
+        };
+        Self { class, failure: zfs_failure(error) }
+    }
+
+    /// What a source answered, or why it couldn't be reached.
+    pub(crate) fn at_source(failure: Failure) -> Self {
+        let class = match failure.code {
+            Code::Offline | Code::Unreachable => Class::Transient,
+            Code::Failed => match Reason::of(&failure.reason, &failure.subject) {
+                Some(Reason::Busy | Reason::Suspended) | None => Class::Transient,
+                Some(_) => Class::NotThisSource,
+            },
+            _ => Class::NotThisSource,
+        };
+        Self { class, failure }
+    }
+}
 
 /// A failed operation, in ZFS's own words where it said any.
 pub fn zfs_failure(error: &dyn OperationError) -> Failure {
@@ -12,7 +66,10 @@ pub fn zfs_failure(error: &dyn OperationError) -> Failure {
         CommandError::NotStarted { .. } => {
             (Code::Failed, "Install OpenZFS's programs, or name them with --zfs and --zpool.")
         }
-        _ => classify(error.reason()),
+        _ => {
+            let (code, _, remedy) = classify(error.reason());
+            (code, remedy)
+        }
     };
     let reason = match error.zfs_message() {
         Some(message) => message.to_owned(),
@@ -21,51 +78,76 @@ pub fn zfs_failure(error: &dyn OperationError) -> Failure {
     Failure::new(code, error.operation(), error.subject(), reason, remedy)
 }
 
-/// The class of why ZFS failed, and what to do about it.
-fn classify(reason: Option<Reason>) -> (Code, &'static str) {
+/// Why ZFS failed: its exit status for people, its class at the destination, and what to do.
+fn classify(reason: Option<Reason>) -> (Code, Class, &'static str) {
+    use Class::{NotThisSource, Permanent, Transient};
+    use Reason as R;
     match reason {
-        Some(Reason::NotFound) => {
-            (Code::Refused, "Look at what is there with: zfs list -t all -r POOL")
+        Some(R::NotFound) => {
+            (Code::Refused, Permanent, "Look at what is there with: zfs list -t all -r POOL")
         }
-        Some(Reason::NotAFilesystem) => {
-            (Code::Refused, "Choose a destination that isn't below a volume.")
+        Some(R::NotAFilesystem) => {
+            (Code::Refused, Permanent, "Choose a destination that isn't below a volume.")
         }
-        Some(Reason::Exists) => (Code::Refused, "Choose another name for the destination."),
-        Some(Reason::Busy) => (
+        Some(R::Exists) => (Code::Refused, Permanent, "Choose another name for the destination."),
+        Some(R::NotHeld | R::Held) => (
             Code::Refused,
+            Permanent,
+            "See what holds it with: zfs holds SNAPSHOT; zatlas's own: cli holds",
+        ),
+        Some(R::Busy) => (
+            Code::Refused,
+            Transient,
             "Another receive into it may be running. Wait for it, then run the command again.",
         ),
-        Some(Reason::OutOfSpace) => {
-            (Code::Refused, "Free space at the destination or raise its quota, or choose another.")
-        }
-        Some(Reason::NotPermitted) => {
-            (Code::Refused, "Grant the rights with `zfs allow` (README), or run it as root.")
-        }
-        Some(Reason::KeyNotLoaded) => (Code::Refused, "Load the key at the source: zfs load-key"),
-        Some(Reason::BadStream) => {
-            (Code::Failed, "The stream was cut or damaged. Run the command again.")
-        }
-        Some(Reason::Suspended) => {
-            (Code::Failed, "Bring the pool back with `zpool clear`, then run the command again.")
-        }
-        Some(Reason::PartialState) => (
+        Some(R::OutOfSpace) => (
             Code::Refused,
-            "Finish the interrupted receive at the destination, or abort it with: zfs receive -A",
+            Permanent,
+            "Free space at the destination or raise its quota, then run the command again: it goes on where it was.",
         ),
-        Some(
-            Reason::Modified
-            | Reason::NoCommonSnapshot
-            | Reason::NeedsLargeBlocks
-            | Reason::EmbeddedBlocks
-            | Reason::UnsupportedStream
-            | Reason::OtherKey
-            | Reason::OtherDevice
-            | Reason::CorruptToken
-            | Reason::BaseGone
-            | Reason::Held,
-        ) => (Code::Refused, "The destination takes no such stream. Choose another name for it."),
-        Some(Reason::NothingToAbort | Reason::NotHeld) | None => {
-            (Code::Failed, "Run the command again; if it fails again, look into what ZFS said.")
+        Some(R::Suspended) => {
+            (Code::Failed, Transient, "Mend the pool: zpool status, zpool clear.")
         }
+        Some(R::NotPermitted) => (
+            Code::Refused,
+            Permanent,
+            "Grant the rights with `zfs allow` (README), or run it as root.",
+        ),
+        Some(R::KeyNotLoaded) => (Code::Refused, NotThisSource, "Load the key: zfs load-key"),
+        Some(R::OtherKey) => (
+            Code::Refused,
+            NotThisSource,
+            "Use a source that shares the destination's encryption, with --from.",
+        ),
+        Some(R::Modified | R::NoCommonSnapshot) => (
+            Code::Refused,
+            Transient,
+            "See what has changed with: zfs list -t snapshot -o name,guid,written DATASET",
+        ),
+        Some(R::PartialState) => (Code::Refused, Transient, "Run the command again."),
+        Some(R::NeedsLargeBlocks | R::EmbeddedBlocks | R::OtherDevice | R::BaseGone) => (
+            Code::Refused,
+            NotThisSource,
+            "Another replica may fit. Name one with --from, or begin anew with --restart.",
+        ),
+        // ZFS says so, too, of a destination that got a snapshot meanwhile: the next look tells.
+        Some(R::UnsupportedStream) => (
+            Code::Refused,
+            Transient,
+            "Use another source with --from; or upgrade the destination's pool: zpool upgrade.",
+        ),
+        Some(R::CorruptToken) => (
+            Code::Refused,
+            NotThisSource,
+            "Throw away what has arrived, and begin anew, with --restart.",
+        ),
+        Some(R::BadStream) => {
+            (Code::Failed, Transient, "The stream was cut or damaged. Run the command again.")
+        }
+        Some(R::NothingToAbort) | None => (
+            Code::Failed,
+            Transient,
+            "Run the command again; if it fails again, look into what ZFS said.",
+        ),
     }
 }

@@ -1,11 +1,12 @@
 //! Is a stream what was planned? Judged before `zfs receive` sees a byte of it.
 //!
 //! The stream is untrusted: a compound one would make children and set properties such as
-//! `sharenfs`, one of another snapshot would put other data under a good name, and one that isn't
-//! raw can panic a receiver that holds a raw partial.
+//! `sharenfs`, one of another snapshot would put other data under a good name, one that isn't raw
+//! can panic a receiver that holds a raw partial, and one that goes on with other block sizes than
+//! what was received so far damages a file in silence.
 
-use zfs::stream::Begin;
-use zfs::{Escaped, Guid, Kind, SnapshotLabel};
+use zfs::stream::{Begin, Follower};
+use zfs::{Guid, Kind};
 
 use schema::text::Bytes;
 
@@ -15,38 +16,89 @@ const SLACK: u64 = 1 << 30;
 
 /// What the stream must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// The snapshot that it makes.
-    pub guid: Guid,
-    /// The snapshot's name, without the dataset.
-    pub label: SnapshotLabel,
+    pub(crate) guid: Guid,
+    /// What it starts from; `None`: it is whole.
+    pub(crate) base: Option<Guid>,
     /// Filesystem or volume.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Encrypted, as on disk.
-    pub raw: bool,
+    pub(crate) raw: bool,
+    /// Where it goes on with another; `None`: it is from its beginning.
+    pub(crate) resumed: Option<Resumed>,
     /// Its size in bytes, by the sender's own word.
-    pub announced: u64,
+    pub(crate) announced: u64,
+}
+
+/// Where a stream goes on with another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resumed {
+    pub(crate) object: u64,
+    pub(crate) offset: u64,
+    /// Whether it may hold blocks above 128 KiB.
+    pub(crate) large_blocks: bool,
+    /// Bytes in a block of that object, as it was received: its next part must be the same.
+    /// `None` where that doesn't matter.
+    pub(crate) block_size: Option<u32>,
+}
+
+/// What the head of a stream tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is what was expected.
+    Pass,
+    /// More of it must be seen.
+    Undecided,
 }
 
 impl Expected {
-    /// Judges the stream by its first bytes, at least [`Begin::LEN`] of them.
-    pub fn check_head(&self, head: &[u8]) -> Result<(), String> {
-        let record = head
-            .first_chunk::<{ Begin::LEN }>()
-            .ok_or_else(|| "its first record is cut".to_owned())?;
-        let begin = Begin::parse(record).map_err(|error| error.to_string())?;
-        self.check_begin(&begin)
+    /// Judges the stream by what has been seen of it.
+    pub(crate) fn check_head(&self, seen: &Follower) -> Result<Verdict, String> {
+        let Some(begin) = seen.begin() else { return Ok(Verdict::Undecided) };
+        self.check_begin(begin)?;
+        let Some(resumed) = &self.resumed else { return Ok(Verdict::Pass) };
+        let Some(point) = seen.resume_point() else { return Ok(Verdict::Undecided) };
+        if point != (resumed.object, resumed.offset) {
+            return Err(format!(
+                "it goes on at offset {} of object {}, not at {} of {}",
+                point.1, point.0, resumed.offset, resumed.object
+            ));
+        }
+        let Some(block_size) = resumed.block_size else { return Ok(Verdict::Pass) };
+        let Some(first) = seen.first_object() else { return Ok(Verdict::Undecided) };
+        if (first.object, first.block_size) == (resumed.object, block_size) {
+            return Ok(Verdict::Pass);
+        }
+        Err(format!(
+            "it goes on with object {} in blocks of {}, where object {} was received in blocks of {}: \
+             the same snapshot is cut into other blocks there",
+            first.object,
+            Bytes(first.block_size.into()),
+            resumed.object,
+            Bytes(block_size.into())
+        ))
     }
 
     fn check_begin(&self, begin: &Begin) -> Result<(), String> {
-        if let Some(base) = begin.from_guid {
-            return Err(format!("it is an increment, from the snapshot with the GUID {base}"));
+        match (begin.from_guid, self.base) {
+            (found, expected) if found == expected => {}
+            (Some(found), None) => {
+                return Err(format!("it is an increment, from the snapshot with the GUID {found}"));
+            }
+            (None, Some(_)) => return Err("it is whole, and no increment".into()),
+            (Some(found), Some(expected)) => {
+                return Err(format!("it starts from the GUID {found}, not {expected}"));
+            }
+            (None, None) => {}
         }
         if begin.features.redacted() {
             return Err("it is redacted: it lacks data on purpose".into());
         }
-        if begin.features.resuming() {
-            return Err("it goes on with another, and is not whole".into());
+        match (begin.features.resuming(), self.resumed.is_some()) {
+            (true, false) => return Err("it goes on with another, and is not whole".into()),
+            (false, true) => return Err("it is from its beginning, and was to go on".into()),
+            _ => {}
         }
         if begin.to_guid != self.guid {
             return Err(format!(
@@ -54,27 +106,24 @@ impl Expected {
                 begin.to_guid, self.guid
             ));
         }
-        // `zfs receive` names the snapshot as the stream does.
-        let label = begin.to_name.split_once('@').map(|(_, label)| label);
-        if label != Some(self.label.as_str()) {
-            return Err(format!(
-                "it is of '{}', not of '@{}'",
-                Escaped(&begin.to_name),
-                self.label
-            ));
-        }
         if begin.kind != self.kind {
             return Err(format!("it is of a {}, not of a {}", begin.kind, self.kind));
         }
         match (begin.features.raw(), self.raw) {
-            (true, false) => Err("it is raw, and the dataset is not encrypted".into()),
-            (false, true) => Err("it is not raw, and the dataset is encrypted".into()),
-            _ => Ok(()),
+            (true, false) => return Err("it is raw, and was to be plain".into()),
+            (false, true) => return Err("it is not raw, and was to be".into()),
+            _ => {}
         }
+        if self.resumed.is_some_and(|resumed| !resumed.large_blocks)
+            && begin.features.large_blocks()
+        {
+            return Err("it has large blocks, and what was received so far has none".into());
+        }
+        Ok(())
     }
 
     /// Judges the number of bytes received so far.
-    pub fn check_size(&self, bytes: u64) -> Result<(), String> {
+    pub(crate) fn check_size(&self, bytes: u64) -> Result<(), String> {
         if bytes <= self.announced.saturating_mul(4).saturating_add(SLACK) {
             return Ok(());
         }
@@ -87,76 +136,4 @@ impl Expected {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn expected() -> Expected {
-        let label = "s".parse().unwrap();
-        Expected { guid: Guid(7), label, kind: Kind::Filesystem, raw: false, announced: 1000 }
-    }
-
-    /// A DRR_BEGIN record, little-endian, as `dmu_replay_record` lays it out.
-    fn record(header: u64, features: u64, kind: u32, to_guid: u64, from_guid: u64) -> Vec<u8> {
-        let mut record = vec![0; Begin::LEN];
-        let version = header | features << 2;
-        let mut put = |at: usize, bytes: &[u8]| record[at..at + bytes.len()].copy_from_slice(bytes);
-        put(8, &0x2_f5ba_cbac_u64.to_le_bytes());
-        put(16, &version.to_le_bytes());
-        put(32, &kind.to_le_bytes());
-        put(40, &to_guid.to_le_bytes());
-        put(48, &from_guid.to_le_bytes());
-        put(56, b"tank/a@s\0");
-        record
-    }
-
-    const RAW: u64 = 1 << 24;
-    const REDACTED: u64 = 1 << 21;
-    const RESUMING: u64 = 1 << 20;
-
-    /// The planned stream, but for the name.
-    fn named(name: &str) -> Vec<u8> {
-        let mut record = record(1, 0, 2, 7, 0);
-        record[56..].fill(0);
-        record[56..56 + name.len()].copy_from_slice(name.as_bytes());
-        record
-    }
-
-    #[test]
-    fn only_the_planned_stream_passes() {
-        for (record, verdict) in [
-            (record(1, 0, 2, 7, 0), Ok(())),
-            (record(2, 0, 2, 7, 0), Err("compound")),
-            (record(1, 0, 2, 8, 0), Err("GUID 8, not 7")),
-            (record(1, 0, 2, 7, 3), Err("increment, from the snapshot with the GUID 3")),
-            (record(1, 0, 3, 7, 0), Err("volume, not of a filesystem")),
-            (record(1, RAW, 2, 7, 0), Err("it is raw")),
-            (record(1, REDACTED, 2, 7, 0), Err("redacted")),
-            (record(1, RESUMING, 2, 7, 0), Err("not whole")),
-            (named("tank/a@evil"), Err("of 'tank/a@evil', not of '@s'")),
-            (named("tank/a@s@s"), Err("not of '@s'")),
-            (vec![b'x'; Begin::LEN], Err("")),
-            (record(1, 0, 2, 7, 0)[..300].to_vec(), Err("cut")),
-        ] {
-            match (expected().check_head(&record), verdict) {
-                (Ok(()), Ok(())) => {}
-                (Err(error), Err(words)) => assert!(error.contains(words), "{error}"),
-                (got, expected) => panic!("{got:?} where {expected:?} was expected"),
-            }
-        }
-    }
-
-    #[test]
-    fn an_encrypted_dataset_must_come_raw() {
-        let expected = Expected { raw: true, ..expected() };
-        assert_eq!(expected.check_head(&record(1, RAW, 2, 7, 0)), Ok(()));
-        assert!(expected.check_head(&record(1, 0, 2, 7, 0)).unwrap_err().contains("not raw"));
-    }
-
-    #[test]
-    fn a_stream_without_end_is_stopped() {
-        assert_eq!(expected().check_size(4000 + SLACK), Ok(()));
-        assert!(expected().check_size(4001 + SLACK).is_err());
-        let all = Expected { announced: u64::MAX, ..expected() };
-        assert_eq!(all.check_size(u64::MAX), Ok(()));
-    }
-}
+mod tests;

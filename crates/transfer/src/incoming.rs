@@ -1,9 +1,11 @@
 //! A stream on its way into `zfs receive`.
 //!
 //! The capability that the sender writes to hands the bytes to a supervisor, which owns the
-//! process: calls are dropped when their caller goes, a process must not be. The stream's first
-//! record is held back and judged before anything runs. Only `end()` lets the process see the
-//! end of its input; whatever else stops the stream kills the process first.
+//! process: calls are dropped when their caller goes, a process must not be. The stream's head is
+//! held back and judged before anything runs, and its records are followed to the end. Only `end()`
+//! lets the process see the end of its input; whatever else stops the stream kills the process
+//! first. A sender that sends nothing is left after a while; a process that takes nothing is busy,
+//! and is waited for.
 
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
@@ -17,14 +19,18 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zfs::DatasetName;
-use zfs::process::{ReceiveError, ReceiveProcess};
-use zfs::stream::Begin;
+use zfs::process::ReceiveProcess;
+use zfs::stream::{Begin, Follower};
 
-use crate::failure::zfs_failure;
-use crate::guard::Expected;
+use crate::failure::Trouble;
+use crate::guard::{Expected, Verdict};
 
 /// How long a cancelled receive that has the whole stream may take to store it.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
+
+/// The most of a stream that is held back before it is judged: far more than comes before the
+/// first object of any.
+const MOST_HELD: usize = 4 << 20;
 
 enum Feed {
     Bytes(Vec<u8>),
@@ -70,8 +76,10 @@ pub(crate) enum Ended {
     Complete(String),
     /// The sender went away without an `end()`, or the transfer was cancelled.
     Aborted,
+    /// The sender sent nothing for too long.
+    Stalled,
     /// The stream was refused, or `zfs receive` failed.
-    Failed(Failure),
+    Failed(Trouble),
 }
 
 /// A sink for a sender, and the queue from it to [`receive`].
@@ -90,86 +98,125 @@ pub(crate) struct Incoming {
     pub(crate) ended: Rc<Cell<bool>>,
 }
 
+/// What a stream is received with.
+pub(crate) struct Reception<'a> {
+    pub(crate) target: &'a DatasetName,
+    pub(crate) expected: &'a Expected,
+    /// How long the sender may send nothing.
+    pub(crate) stall: Duration,
+    pub(crate) cancel: &'a CancellationToken,
+}
+
 /// Feeds the stream to the `zfs receive` that `start` starts, if it is what was expected; `count` is
-/// told each number of bytes taken. Returns when the process is gone.
+/// told each number of bytes taken. Returns when the process is gone. `follower` has then seen all
+/// that was fed.
 pub(crate) async fn receive(
     mut incoming: Incoming,
-    start: impl FnOnce() -> Result<ReceiveProcess, ReceiveError>,
-    target: &DatasetName,
-    expected: &Expected,
-    cancel: &CancellationToken,
+    follower: &mut Follower,
+    start: impl AsyncFnOnce(&Begin) -> Result<ReceiveProcess, Trouble>,
+    reception: Reception<'_>,
     mut count: impl FnMut(usize),
 ) -> Ended {
-    let head = match read_head(&mut incoming, target, cancel).await {
+    let (begin, head) = match reception.head(&mut incoming, follower).await {
         Ok(head) => head,
         Err(ended) => return ended,
     };
-    if let Err(reason) = expected.check_head(&head) {
-        return refused(target, reason);
-    }
-    let mut process = match start() {
+    let mut process = match start(&begin).await {
         Ok(process) => process,
-        Err(error) => return Ended::Failed(zfs_failure(&error)),
+        Err(trouble) => return Ended::Failed(trouble),
     };
     let mut bytes = head;
     let mut total = 0;
     loop {
         total += bytes.len() as u64;
-        if let Err(reason) = expected.check_size(total) {
+        if let Err(reason) = reception.expected.check_size(total) {
             stop(process).await;
-            return refused(target, reason);
+            return reception.refused(reason);
         }
         let written = tokio::select! {
             written = process.write_all(&bytes) => written,
-            () = cancel.cancelled() => return stop(process).await,
+            () = reception.cancel.cancelled() => {
+                stop(process).await;
+                return Ended::Aborted;
+            }
         };
         if written.is_err() {
             // It closed its input: it has failed, or has all it wants. Its exit tells.
-            return finish(process, cancel).await;
+            return finish(process, reception.cancel).await;
         }
         count(bytes.len());
-        let feed = tokio::select! {
-            feed = incoming.queue.recv() => feed,
-            () = cancel.cancelled() => None,
-        };
-        bytes = match feed {
-            Some(Feed::Bytes(bytes)) => bytes,
-            Some(Feed::End) => return finish(process, cancel).await,
-            None => return stop(process).await,
-        };
-    }
-}
-
-/// Gathers at least the stream's first record.
-async fn read_head(
-    incoming: &mut Incoming,
-    target: &DatasetName,
-    cancel: &CancellationToken,
-) -> Result<Vec<u8>, Ended> {
-    let mut head = Vec::new();
-    while head.len() < Begin::LEN {
-        let feed = tokio::select! {
-            feed = incoming.queue.recv() => feed,
-            () = cancel.cancelled() => None,
-        };
-        match feed {
-            Some(Feed::Bytes(bytes)) => head.extend(bytes),
-            Some(Feed::End) => {
-                let reason =
-                    format!("it ended after {} bytes, within its first record", head.len());
-                return Err(refused(target, reason));
+        bytes = match reception.next(&mut incoming).await {
+            Ok(Feed::Bytes(bytes)) => bytes,
+            Ok(Feed::End) => return finish(process, reception.cancel).await,
+            Err(ended) => {
+                stop(process).await;
+                return ended;
             }
-            None => return Err(Ended::Aborted),
+        };
+        if let Err(error) = follower.follow(&bytes) {
+            stop(process).await;
+            return reception.refused(error.to_string());
         }
     }
-    Ok(head)
 }
 
-async fn stop(process: ReceiveProcess) -> Ended {
+impl Reception<'_> {
+    async fn next(&self, incoming: &mut Incoming) -> Result<Feed, Ended> {
+        tokio::select! {
+            feed = timeout(self.stall, incoming.queue.recv()) => match feed {
+                Ok(feed) => feed.ok_or(Ended::Aborted),
+                Err(_) => Err(Ended::Stalled),
+            },
+            () = self.cancel.cancelled() => Err(Ended::Aborted),
+        }
+    }
+
+    /// Gathers as much of the stream as it takes to judge it.
+    async fn head(
+        &self,
+        incoming: &mut Incoming,
+        follower: &mut Follower,
+    ) -> Result<(Begin, Vec<u8>), Ended> {
+        let mut head = Vec::new();
+        loop {
+            match self.next(incoming).await? {
+                Feed::Bytes(bytes) => {
+                    follower.follow(&bytes).map_err(|error| self.refused(error.to_string()))?;
+                    head.extend(bytes);
+                }
+                Feed::End => {
+                    let reason =
+                        format!("it ended after {} bytes, before it had begun", head.len());
+                    return Err(self.refused(reason));
+                }
+            }
+            let verdict = self.expected.check_head(follower);
+            match (verdict.map_err(|reason| self.refused(reason))?, follower.begin()) {
+                (Verdict::Pass, Some(begin)) => return Ok((begin.clone(), head)),
+                _ if head.len() > MOST_HELD => {
+                    let reason = "its first object doesn't come".to_owned();
+                    return Err(self.refused(reason));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn refused(&self, reason: String) -> Ended {
+        Ended::Failed(Trouble::not_this_source(Failure::new(
+            Code::Refused,
+            "receive",
+            self.target,
+            format!("the stream is not what was planned: {reason}"),
+            "Do not trust this source before you know why it sent that. Another one can be chosen with --from.",
+        )))
+    }
+}
+
+async fn stop(process: ReceiveProcess) {
     if let Err(error) = process.stop().await {
         tracing::warn!(%error, "cannot wait for zfs receive");
     }
-    Ended::Aborted
 }
 
 async fn finish(process: ReceiveProcess, cancel: &CancellationToken) -> Ended {
@@ -184,16 +231,6 @@ async fn finish(process: ReceiveProcess, cancel: &CancellationToken) -> Ended {
     };
     match finished {
         Ok(warnings) => Ended::Complete(warnings),
-        Err(error) => Ended::Failed(zfs_failure(&error)),
+        Err(error) => Ended::Failed(Trouble::at_destination(&error)),
     }
-}
-
-fn refused(target: &DatasetName, reason: String) -> Ended {
-    Ended::Failed(Failure::new(
-        Code::Refused,
-        "receive",
-        target,
-        format!("the stream is not what was planned: {reason}"),
-        "Do not trust this source before you know why it sent that. Another one can be chosen with --from.",
-    ))
 }

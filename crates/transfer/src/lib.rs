@@ -8,13 +8,20 @@
 pub mod broker;
 mod dial;
 mod failure;
-pub mod guard;
+mod guard;
+pub mod holds;
 mod incoming;
 pub mod job;
+mod lock;
+pub mod options;
 pub mod outgoing;
 pub mod plan;
 mod remote;
 pub mod report;
+mod reserve;
+mod settings;
+mod stream_request;
+mod tail;
 mod target;
 pub mod wire;
 

@@ -2,8 +2,13 @@
 //!
 //! Each stream's `zfs send` belongs to a task of its own, which stops it when the receiver goes.
 
+mod pump;
+mod subject;
+
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use schema::byte_stream_capnp::byte_stream;
 use schema::dataset_capnp;
@@ -11,17 +16,17 @@ use schema::source_capnp::source;
 use schema::{Code, Failure, batch, outcome, wire};
 use time::OffsetDateTime;
 use time::macros::format_description;
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use zfs::process::{self, SendFlags, Zfs};
-use zfs::{Dataset, DatasetName, Snapshot, SnapshotName};
+use zfs::process::Zfs;
+use zfs::{DatasetName, Snapshot};
 
+use self::pump::{Busy, Outgoing};
+use self::subject::Subject;
 use crate::failure::zfs_failure;
-
-/// The bytes of stream in one message: half of the default window, so that one is on its way while
-/// the next is read.
-const CHUNK: usize = 64 << 10;
+use crate::holds::Holds;
+use crate::settings::CARRIED;
+use crate::stream_request::{self, StreamRequest};
 
 /// The tasks that outlive their callers: told when to end, and counted until they have.
 #[derive(Clone, Debug, Default)]
@@ -30,97 +35,51 @@ pub struct Tasks {
     pub shutdown: CancellationToken,
     /// Empty once they have.
     pub tracker: TaskTracker,
+    /// How many streams are being sent.
+    pub sending: Arc<AtomicU32>,
 }
 
 /// A source for `dataset`, and a token that is cancelled when nobody holds it any more.
 ///
-/// `may_snapshot` allows it to take a first snapshot. Its streams are among `tasks`.
+/// `may_snapshot` allows it to take a first snapshot. Its streams are among `tasks`; what it keeps
+/// from being destroyed is among `holds`.
 pub fn serve(
     zfs: Zfs,
     dataset: DatasetName,
     may_snapshot: bool,
     tasks: Tasks,
+    holds: Holds,
 ) -> (source::Client, CancellationToken) {
     let released = CancellationToken::new();
     let _held = released.clone().drop_guard();
-    let sending = Rc::default();
-    let source = Source { zfs, dataset, may_snapshot, tasks, sending, _held };
+    let subject = Subject { zfs, name: dataset };
+    let source = Source { subject, may_snapshot, tasks, holds, sending: Rc::default(), _held };
     (capnp_rpc::new_client(source), released)
 }
 
 struct Source {
-    zfs: Zfs,
-    dataset: DatasetName,
+    subject: Subject,
     may_snapshot: bool,
     tasks: Tasks,
+    holds: Holds,
     sending: Rc<Cell<bool>>,
     _held: DropGuard,
 }
 
 impl Source {
-    async fn dataset(&self) -> Result<Dataset, Failure> {
-        let dataset = self.zfs.dataset(&self.dataset).await.map_err(|error| zfs_failure(&error))?;
-        dataset.ok_or_else(|| {
-            Failure::new(
-                Code::NoSuchDataset,
-                "send",
-                &self.dataset,
-                "it is not there any more",
-                "See where datasets are with: cli --connect user.cap show",
-            )
-        })
-    }
-
-    /// The snapshot asked for: it must have the GUID that was planned.
-    async fn checked(&self, wanted: &Snapshot) -> Result<SnapshotName, Failure> {
-        let refuse = |reason: String| {
-            Failure::new(
-                Code::NoSuchDataset,
-                "send",
-                &self.dataset,
-                reason,
-                "The snapshots have changed. Run the command again.",
-            )
-        };
-        let name =
-            self.dataset.at(wanted.label.clone()).map_err(|error| refuse(error.to_string()))?;
-        match self.zfs.snapshot_guid(&name).await.map_err(|error| zfs_failure(&error))? {
-            Some(guid) if guid == wanted.guid => Ok(name),
-            Some(guid) => {
-                Err(refuse(format!("'{}' has the GUID {guid}, not {}", wanted.label, wanted.guid)))
-            }
-            None => Err(refuse(format!("it has no snapshot '{}'", wanted.label))),
-        }
-    }
-
-    async fn prepare(&self, wanted: &Snapshot, raw: bool) -> Result<process::Stream, Failure> {
-        let snapshot = self.checked(wanted).await?;
-        let encrypted = self.dataset().await?.properties.encrypted;
-        if encrypted && !raw {
-            return Err(Failure::new(
-                Code::Refused,
-                "send",
-                &self.dataset,
-                "it is encrypted, and would be sent in the clear",
-                "Encrypted datasets are sent raw.",
-            ));
-        }
-        let flags = SendFlags { raw, ..SendFlags::default() };
-        Ok(process::Stream::Snapshot { snapshot, base: None, flags })
-    }
-
-    async fn estimate(&self, wanted: &Snapshot, raw: bool) -> Result<u64, Failure> {
-        let stream = self.prepare(wanted, raw).await?;
-        let estimate = self.zfs.estimate(&stream).await.map_err(|error| zfs_failure(&error))?;
-        Ok(estimate.unwrap_or(0))
+    async fn estimate(&self, request: &StreamRequest) -> Result<u64, Failure> {
+        let stream = self.subject.stream(request).await?;
+        let estimate = self.subject.zfs.estimate(&stream).await;
+        Ok(estimate.map_err(|error| zfs_failure(&error))?.unwrap_or(0))
     }
 
     async fn take_snapshot(&self) -> Result<Snapshot, Failure> {
+        let Subject { zfs, name: dataset } = &self.subject;
         let refuse = |reason: &str| {
             Failure::new(
                 Code::Refused,
                 "take a snapshot of",
-                &self.dataset,
+                dataset,
                 reason,
                 "Name the snapshot to send with --snapshot.",
             )
@@ -128,118 +87,66 @@ impl Source {
         if !self.may_snapshot {
             return Err(refuse("the ticket does not allow it"));
         }
-        if !self.dataset().await?.snapshots.is_empty() {
+        if !self.subject.dataset().await?.snapshots.is_empty() {
             return Err(refuse("it has one by now"));
         }
         let label = snapshot_label();
         let name = label
             .parse()
-            .and_then(|label| self.dataset.at(label))
+            .and_then(|label| dataset.at(label))
             .map_err(|error| refuse(&error.to_string()))?;
-        self.zfs.take_snapshot(&name).await.map_err(|error| zfs_failure(&error))?;
-        let taken = self.dataset().await?.snapshots.into_iter().find(|s| s.label == *name.label());
+        zfs.take_snapshot(&name).await.map_err(|error| zfs_failure(&error))?;
+        let snapshots = self.subject.dataset().await?.snapshots;
+        let taken = snapshots.into_iter().find(|snapshot| snapshot.label == *name.label());
         taken.ok_or_else(|| refuse("it was gone as soon as it was taken"))
     }
 
     async fn send(
         &self,
-        wanted: &Snapshot,
-        raw: bool,
+        request: &StreamRequest,
         sink: byte_stream::Client,
     ) -> Result<u64, Failure> {
-        let made = self.prepare(wanted, raw).await?;
-        let busy = Busy::begin(&self.sending).ok_or_else(|| {
-            Failure::new(
-                Code::Refused,
-                "send",
-                &self.dataset,
-                "this ticket sends already",
-                "Ask for another ticket.",
-            )
+        let stream = self.subject.stream(request).await?;
+        let busy = Busy::begin(&self.sending, &self.tasks.sending).ok_or_else(|| {
+            self.subject.refuses("this ticket sends already", "Ask for another ticket.")
         })?;
         // Gone with this call's future, and so with the caller.
-        let caller = self.tasks.shutdown.child_token();
-        let watch = caller.clone().drop_guard();
-        let stream = Stream { zfs: self.zfs.clone(), made, sink, cancel: caller, _busy: busy };
-        let sent = tokio::task::spawn_local(self.tasks.tracker.track_future(stream.run())).await;
+        let cancel = self.tasks.shutdown.child_token();
+        let watch = cancel.clone().drop_guard();
+        let zfs = self.subject.zfs.clone();
+        let outgoing = Outgoing { zfs, stream, sink, cancel, _busy: busy };
+        let sent = tokio::task::spawn_local(self.tasks.tracker.track_future(outgoing.run())).await;
         drop(watch);
         sent.unwrap_or_else(|error| {
-            Err(Failure::new(Code::Failed, "send", &self.dataset, error, ""))
+            Err(Failure::new(Code::Failed, "send", &self.subject.name, error, ""))
         })
     }
-}
 
-/// One `zfs send` on its way into a sink.
-struct Stream {
-    zfs: Zfs,
-    made: process::Stream,
-    sink: byte_stream::Client,
-    cancel: CancellationToken,
-    _busy: Busy,
-}
-
-/// Held by the one stream that a source sends at a time.
-struct Busy(Rc<Cell<bool>>);
-
-impl Busy {
-    fn begin(sending: &Rc<Cell<bool>>) -> Option<Self> {
-        (!sending.replace(true)).then(|| Self(sending.clone()))
+    async fn hold(&self, snapshot: &Snapshot, by: &str, what_for: &str) -> Result<(), Failure> {
+        let name = self.subject.snapshot(snapshot).await?;
+        self.holds.hold(&name, snapshot.guid, by, what_for).await
     }
-}
 
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.set(false);
-    }
-}
-
-impl Stream {
-    /// Returns the bytes sent, once the process is gone. Ends the sink only after `zfs send` has
-    /// exited with 0.
-    async fn run(self) -> Result<u64, Failure> {
-        let name = self.made.snapshot();
-        let mut process = self.zfs.send(&self.made).map_err(|error| zfs_failure(&error))?;
-        tracing::info!(snapshot = %name, "sending");
-        let pumped = tokio::select! {
-            pumped = pump(&mut process, &self.sink) => pumped,
-            () = self.cancel.cancelled() => Err(capnp::Error::disconnected("cancelled".into())),
+    /// The bookmark comes first: what it stands for must not be lost in between.
+    async fn finish(&self, snapshot: &Snapshot, transfer: &str) -> Result<(), Failure> {
+        let Subject { zfs, name: dataset } = &self.subject;
+        let bookmarked = async {
+            let name = self.subject.snapshot(snapshot).await?;
+            let label = format!("zatlas-{}", snapshot.guid).parse();
+            let bookmark = label.and_then(|label| dataset.bookmark(label)).map_err(|error| {
+                Failure::new(Code::Refused, "bookmark", &name, error, "Shorten its dataset's name.")
+            })?;
+            zfs.bookmark(&name, &bookmark).await.map_err(|error| zfs_failure(&error))
         };
-        let bytes = match pumped {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                if let Err(error) = process.stop().await {
-                    tracing::warn!(%error, "cannot wait for zfs send");
-                }
-                tracing::info!(snapshot = %name, %error, "the receiver has gone");
-                return Err(Failure::from_exception("send", name, &error));
-            }
-        };
-        let warnings = process.finish().await.map_err(|error| zfs_failure(&error))?;
-        if !warnings.is_empty() {
-            tracing::warn!(%warnings, "zfs send");
-        }
-        let ended = self.sink.end_request().send().promise.await;
-        ended.map_err(|error| Failure::from_exception("end the stream of", name, &error))?;
-        Ok(bytes)
+        let bookmarked = bookmarked.await;
+        self.holds.release_transfer(dataset, transfer).await?;
+        bookmarked.map(drop)
     }
-}
 
-/// Copies a process's output into a sink, at the sink's pace.
-async fn pump(
-    output: &mut (impl AsyncRead + Unpin),
-    sink: &byte_stream::Client,
-) -> capnp::Result<u64> {
-    let mut buffer = vec![0; CHUNK];
-    let mut total = 0;
-    loop {
-        let count = output.read(&mut buffer).await?;
-        if count == 0 {
-            return Ok(total);
-        }
-        let mut request = sink.write_request();
-        request.get().set_bytes(&buffer[..count]);
-        request.send().await?;
-        total += count as u64;
+    async fn settings(&self) -> Result<Vec<(zfs::PropertyName, String)>, Failure> {
+        let Subject { zfs, name } = &self.subject;
+        let local = zfs.local_properties(name, &CARRIED).await;
+        Ok(local.map_err(|error| zfs_failure(&error))?.into_iter().collect())
     }
 }
 
@@ -250,7 +157,7 @@ impl source::Server for Source {
         mut results: source::OpenResults,
     ) -> capnp::Result<()> {
         let answer = match outcome::check_hello(params.get()?.get_hello()?, "agent")? {
-            Ok(()) => self.dataset().await,
+            Ok(()) => self.subject.dataset().await,
             Err(failure) => Err(failure),
         };
         outcome::write(results.get().init_outcome(), answer, |builder, dataset| {
@@ -284,9 +191,8 @@ impl source::Server for Source {
         params: source::EstimateParams,
         mut results: source::EstimateResults,
     ) -> capnp::Result<()> {
-        let request = params.get()?.get_request()?;
-        let wanted = wire::read_snapshot(request.get_snapshot()?)?;
-        let answer = Source::estimate(&self, &wanted, request.get_raw()).await;
+        let request = stream_request::read(params.get()?.get_request()?)?;
+        let answer = Source::estimate(&self, &request).await;
         outcome::write(results.get().init_outcome(), answer, |mut builder, bytes| {
             builder.set_bytes(bytes);
             Ok(())
@@ -299,12 +205,51 @@ impl source::Server for Source {
         mut results: source::SendResults,
     ) -> capnp::Result<()> {
         let params = params.get()?;
-        let request = params.get_request()?;
-        let wanted = wire::read_snapshot(request.get_snapshot()?)?;
-        let sink = params.get_sink()?;
-        let answer = Source::send(&self, &wanted, request.get_raw(), sink).await;
+        let request = stream_request::read(params.get_request()?)?;
+        let answer = Source::send(&self, &request, params.get_sink()?).await;
         outcome::write(results.get().init_outcome(), answer, |mut builder, bytes| {
             builder.set_bytes(bytes);
+            Ok(())
+        })
+    }
+
+    async fn hold(
+        self: Rc<Self>,
+        params: source::HoldParams,
+        mut results: source::HoldResults,
+    ) -> capnp::Result<()> {
+        let params = params.get()?;
+        let snapshot = wire::read_snapshot(params.get_snapshot()?)?;
+        let (by, what_for) =
+            (params.get_transfer()?.to_str()?, params.get_destination()?.to_str()?);
+        let held = Source::hold(&self, &snapshot, by, what_for).await;
+        outcome::write_nothing(results.get().init_outcome(), held)
+    }
+
+    async fn finish(
+        self: Rc<Self>,
+        params: source::FinishParams,
+        mut results: source::FinishResults,
+    ) -> capnp::Result<()> {
+        let params = params.get()?;
+        let snapshot = wire::read_snapshot(params.get_snapshot()?)?;
+        let finished = Source::finish(&self, &snapshot, params.get_transfer()?.to_str()?).await;
+        outcome::write_nothing(results.get().init_outcome(), finished)
+    }
+
+    async fn settings(
+        self: Rc<Self>,
+        _: source::SettingsParams,
+        mut results: source::SettingsResults,
+    ) -> capnp::Result<()> {
+        let settings = Source::settings(&self).await;
+        outcome::write(results.get().init_outcome(), settings, |builder, settings| {
+            let mut list = builder.init_list(wire::length(&settings));
+            for (index, (name, value)) in (0..).zip(&settings) {
+                let mut setting = list.reborrow().get(index);
+                setting.set_name(name.as_str());
+                setting.set_value(value);
+            }
             Ok(())
         })
     }

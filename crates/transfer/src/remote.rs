@@ -5,7 +5,10 @@ use std::time::Duration;
 use schema::byte_stream_capnp::byte_stream;
 use schema::source_capnp::source;
 use schema::{Code, Failure, Place, outcome, wire};
-use zfs::{Properties, Snapshot};
+use zfs::{Properties, PropertyName, Snapshot};
+
+use crate::settings::carried;
+use crate::stream_request::{self, StreamRequest};
 
 /// How long a source may take to answer its first call.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
@@ -46,16 +49,10 @@ impl Remote<'_> {
     }
 
     /// The size of the stream in bytes, if ZFS has an idea of it.
-    pub(crate) async fn estimate(
-        &self,
-        snapshot: &Snapshot,
-        raw: bool,
-    ) -> Result<Option<u64>, Failure> {
+    pub(crate) async fn estimate(&self, wanted: &StreamRequest) -> Result<Option<u64>, Failure> {
         let call = async {
             let mut request = self.client.estimate_request();
-            let mut wanted = request.get().init_request();
-            wire::write_snapshot(wanted.reborrow().init_snapshot(), snapshot);
-            wanted.set_raw(raw);
+            stream_request::write(request.get().init_request(), wanted);
             let response = request.send().promise.await?;
             let estimate = outcome::read(response.get()?.get_outcome()?)?;
             Ok(estimate.map(|estimate| Some(estimate.get_bytes()).filter(|bytes| *bytes != 0)))
@@ -66,21 +63,65 @@ impl Remote<'_> {
     /// Has it write the stream into `sink`; returns the bytes that it says it sent.
     pub(crate) async fn send(
         &self,
-        snapshot: &Snapshot,
-        raw: bool,
+        wanted: &StreamRequest,
         sink: byte_stream::Client,
     ) -> Result<u64, Failure> {
         self.told("receive from", async {
             let mut request = self.client.send_request();
-            let mut wanted = request.get().init_request();
-            wire::write_snapshot(wanted.reborrow().init_snapshot(), snapshot);
-            wanted.set_raw(raw);
+            stream_request::write(request.get().init_request(), wanted);
             request.get().set_sink(sink);
             let response = request.send().promise.await?;
             let sent = outcome::read(response.get()?.get_outcome()?)?;
             Ok(sent.map(|sent| sent.get_bytes()))
         })
         .await
+    }
+
+    /// Has it keep a snapshot from being destroyed.
+    pub(crate) async fn hold(
+        &self,
+        snapshot: &Snapshot,
+        transfer: &str,
+        destination: &str,
+    ) -> Result<(), Failure> {
+        let call = async {
+            let mut request = self.client.hold_request();
+            wire::write_snapshot(request.get().init_snapshot(), snapshot);
+            request.get().set_transfer(transfer);
+            request.get().set_destination(destination);
+            let response = request.send().promise.await?;
+            Ok(outcome::read(response.get()?.get_outcome()?)?.map(drop))
+        };
+        self.within(ZFS_DEADLINE, self.told("hold the snapshot at", call)).await
+    }
+
+    /// Tells it that a snapshot has arrived.
+    pub(crate) async fn finish(&self, snapshot: &Snapshot, transfer: &str) -> Result<(), Failure> {
+        let call = async {
+            let mut request = self.client.finish_request();
+            wire::write_snapshot(request.get().init_snapshot(), snapshot);
+            request.get().set_transfer(transfer);
+            let response = request.send().promise.await?;
+            Ok(outcome::read(response.get()?.get_outcome()?)?.map(drop))
+        };
+        self.within(ZFS_DEADLINE, self.told("bookmark the snapshot at", call)).await
+    }
+
+    /// The properties of its own that may be carried.
+    pub(crate) async fn settings(&self) -> Result<Vec<(PropertyName, String)>, Failure> {
+        let call = async {
+            let response = self.client.settings_request().send().promise.await?;
+            let settings = match outcome::read(response.get()?.get_outcome()?)? {
+                Ok(settings) => settings,
+                Err(failure) => return Ok(Err(failure)),
+            };
+            let mut given = Vec::new();
+            for setting in settings.get_list()? {
+                given.push((setting.get_name()?.to_str()?, setting.get_value()?.to_str()?));
+            }
+            Ok(Ok(carried(given)))
+        };
+        self.within(ZFS_DEADLINE, self.told("read the properties at", call)).await
     }
 
     async fn within<T>(

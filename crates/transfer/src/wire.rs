@@ -1,17 +1,19 @@
-//! Plans, progress and summaries to and from the wire.
+//! Requests, plans, progress and summaries to and from the wire.
 
 use std::time::Duration;
 
 use capnp::Result;
-use schema::transfer_capnp::{self, copy_request, event, plan, progress, summary};
+use schema::transfer_capnp::{self, copy_request, event, origin, plan, progress, step, summary};
 use schema::wire::{
-    length, parse, parse_optional, read_kind, read_place, read_snapshot, write_kind, write_place,
-    write_snapshot,
+    length, parse, parse_optional, read_kind, read_place, read_snapshot, read_snapshots,
+    write_kind, write_place, write_snapshot, write_snapshots,
 };
 use schema::{Destination, Place};
 use zfs::{DatasetPath, Guid, SnapshotLabel};
 
-use crate::report::{Plan, Progress, Route, Status, Summary};
+use crate::options::{self, Options};
+use crate::plan::Base;
+use crate::report::{Action, Origin, Plan, Progress, Route, Status, Step, Summary, Used};
 
 /// What a copy is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct CopyRequest {
     pub snapshot: Option<SnapshotLabel>,
     /// Plan, and do nothing.
     pub dry_run: bool,
+    /// How it is to be done.
+    pub options: Options,
 }
 
 /// Reads a request.
@@ -39,6 +43,7 @@ pub fn read_request(reader: copy_request::Reader<'_>) -> Result<CopyRequest> {
         from: if reader.has_from() { Some(read_place(reader.get_from()?)?) } else { None },
         snapshot: parse_optional(reader.get_snapshot()?)?,
         dry_run: reader.get_dry_run(),
+        options: options::read(reader.get_options()?)?,
     })
 }
 
@@ -52,46 +57,107 @@ pub fn write_request(mut builder: copy_request::Builder<'_>, request: &CopyReque
     }
     builder.set_snapshot(request.snapshot.as_ref().map_or("", SnapshotLabel::as_str));
     builder.set_dry_run(request.dry_run);
+    options::write(builder.init_options(), &request.options);
 }
 
-/// On the wire, 0 stands for a size that isn't known.
+/// On the wire, 0 stands for a number that isn't known.
 fn known(bytes: u64) -> Option<u64> {
     (bytes != 0).then_some(bytes)
 }
 
-fn read_texts<T>(
-    list: capnp::text_list::Reader<'_>,
-    read: impl Fn(capnp::text::Reader<'_>) -> Result<T>,
-) -> Result<Vec<T>> {
-    list.iter().map(|text| read(text?)).collect()
+fn read_origin(reader: origin::Reader<'_>) -> Result<Origin> {
+    Ok(Origin {
+        place: read_place(reader.get_place()?)?,
+        dataset: parse(reader.get_dataset()?)?,
+        route: match reader.get_route()? {
+            transfer_capnp::Route::Direct => Route::Direct,
+            transfer_capnp::Route::Relayed => Route::Relayed,
+        },
+    })
 }
 
-fn write_texts(mut list: capnp::text_list::Builder<'_>, texts: impl IntoIterator<Item = String>) {
-    for (index, text) in (0..).zip(texts) {
-        list.set(index, &text);
+fn write_origin(mut builder: origin::Builder<'_>, origin: &Origin) {
+    write_place(builder.reborrow().init_place(), &origin.place);
+    builder.set_dataset(origin.dataset.as_str());
+    builder.set_route(match origin.route {
+        Route::Direct => transfer_capnp::Route::Direct,
+        Route::Relayed => transfer_capnp::Route::Relayed,
+    });
+}
+
+fn read_step(reader: step::Reader<'_>) -> Result<Step> {
+    let action = match reader.which()? {
+        step::Abort(abort) => Action::Abort(known(abort.get_received())),
+        step::CreateParent(parent) => Action::CreateParent(parse(parent?)?),
+        step::Adopt(()) => Action::Adopt,
+        step::Rollback(rollback) => Action::Rollback {
+            to: read_snapshot(rollback.get_to()?)?,
+            discards: read_snapshots(rollback.get_discards()?)?,
+            changes: rollback.get_changes(),
+        },
+        step::Resume(resume) => Action::Resume {
+            snapshot: read_snapshot(resume.get_snapshot()?)?,
+            received: resume.get_received(),
+        },
+        step::Send(send) => Action::Send {
+            snapshot: read_snapshot(send.get_snapshot()?)?,
+            base: if send.has_base() {
+                Some(Base {
+                    snapshot: read_snapshot(send.get_base()?)?,
+                    is_bookmark: send.get_base_is_bookmark(),
+                })
+            } else {
+                None
+            },
+        },
+    };
+    Ok(Step { action, bytes: known(reader.get_bytes()) })
+}
+
+fn write_step(mut builder: step::Builder<'_>, step: &Step) {
+    builder.set_bytes(step.bytes.unwrap_or(0));
+    match &step.action {
+        Action::Abort(received) => builder.init_abort().set_received(received.unwrap_or(0)),
+        Action::CreateParent(parent) => builder.set_create_parent(parent.to_string()),
+        Action::Adopt => builder.set_adopt(()),
+        Action::Rollback { to, discards, changes } => {
+            let mut rollback = builder.init_rollback();
+            write_snapshot(rollback.reborrow().init_to(), to);
+            write_snapshots(rollback.reborrow().init_discards(length(discards)), discards);
+            rollback.set_changes(*changes);
+        }
+        Action::Resume { snapshot, received } => {
+            let mut resume = builder.init_resume();
+            write_snapshot(resume.reborrow().init_snapshot(), snapshot);
+            resume.set_received(*received);
+        }
+        Action::Send { snapshot, base } => {
+            let mut send = builder.init_send();
+            write_snapshot(send.reborrow().init_snapshot(), snapshot);
+            if let Some(base) = base {
+                write_snapshot(send.reborrow().init_base(), &base.snapshot);
+                send.set_base_is_bookmark(base.is_bookmark);
+            }
+        }
     }
 }
 
 /// Reads a plan.
 pub fn read_plan(reader: plan::Reader<'_>) -> Result<Plan> {
+    let warnings = reader.get_warnings()?;
     Ok(Plan {
         snapshot: if reader.has_snapshot() {
             Some(read_snapshot(reader.get_snapshot()?)?)
         } else {
             None
         },
-        source: read_place(reader.get_source()?)?,
+        source: read_origin(reader.get_source()?)?,
         target: parse(reader.get_target()?)?,
         kind: read_kind(reader.get_kind()?),
         raw: reader.get_raw(),
+        steps: reader.get_steps()?.iter().map(read_step).collect::<Result<_>>()?,
         bytes: known(reader.get_bytes()),
-        creates: read_texts(reader.get_creates()?, parse)?,
-        aborts: reader.get_aborts(),
-        route: match reader.get_route()? {
-            transfer_capnp::Route::Direct => Route::Direct,
-            transfer_capnp::Route::Relayed => Route::Relayed,
-        },
-        warnings: read_texts(reader.get_warnings()?, |text| Ok(text.to_string()?))?,
+        warnings: warnings.iter().map(|text| Ok(text?.to_string()?)).collect::<Result<_>>()?,
     })
 }
 
@@ -100,19 +166,19 @@ pub fn write_plan(mut builder: plan::Builder<'_>, plan: &Plan) {
     if let Some(snapshot) = &plan.snapshot {
         write_snapshot(builder.reborrow().init_snapshot(), snapshot);
     }
-    write_place(builder.reborrow().init_source(), &plan.source);
+    write_origin(builder.reborrow().init_source(), &plan.source);
     builder.set_target(plan.target.to_string());
     builder.set_kind(write_kind(plan.kind));
     builder.set_raw(plan.raw);
+    let mut steps = builder.reborrow().init_steps(length(&plan.steps));
+    for (index, step) in (0..).zip(&plan.steps) {
+        write_step(steps.reborrow().get(index), step);
+    }
     builder.set_bytes(plan.bytes.unwrap_or(0));
-    let creates = builder.reborrow().init_creates(length(&plan.creates));
-    write_texts(creates, plan.creates.iter().map(ToString::to_string));
-    builder.set_aborts(plan.aborts);
-    builder.set_route(match plan.route {
-        Route::Direct => transfer_capnp::Route::Direct,
-        Route::Relayed => transfer_capnp::Route::Relayed,
-    });
-    write_texts(builder.init_warnings(length(&plan.warnings)), plan.warnings.iter().cloned());
+    let mut warnings = builder.init_warnings(length(&plan.warnings));
+    for (index, warning) in (0..).zip(&plan.warnings) {
+        warnings.set(index, warning);
+    }
 }
 
 /// Writes how far it is.
@@ -137,11 +203,20 @@ pub fn read_event(reader: event::Reader<'_>, status: &mut Status) -> Result<()> 
 
 /// Reads a summary.
 pub fn read_summary(reader: summary::Reader<'_>) -> Result<Summary> {
+    let used = reader.get_sources()?.iter().map(|used| {
+        Ok(Used {
+            origin: read_origin(used.get_origin()?)?,
+            bytes: used.get_bytes(),
+            left: Some(used.get_left()?.to_string()?).filter(|left| !left.is_empty()),
+        })
+    });
     Ok(Summary {
         plan: read_plan(reader.get_plan()?)?,
         bytes: reader.get_bytes(),
         elapsed: Duration::from_millis(reader.get_milliseconds()),
         guid: known(reader.get_guid()).map(Guid),
+        sources: used.collect::<Result<_>>()?,
+        retries: reader.get_retries(),
     })
 }
 
@@ -151,64 +226,15 @@ pub fn write_summary(mut builder: summary::Builder<'_>, summary: &Summary) {
     builder.set_bytes(summary.bytes);
     builder.set_milliseconds(u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX));
     builder.set_guid(summary.guid.map_or(0, |guid| guid.0));
+    let mut sources = builder.reborrow().init_sources(length(&summary.sources));
+    for (index, used) in (0..).zip(&summary.sources) {
+        let mut source = sources.reborrow().get(index);
+        write_origin(source.reborrow().init_origin(), &used.origin);
+        source.set_bytes(used.bytes);
+        source.set_left(used.left.as_deref().unwrap_or(""));
+    }
+    builder.set_retries(summary.retries);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use zfs::{Kind, Snapshot};
-
-    #[test]
-    fn a_request_survives_the_wire() {
-        for request in [
-            CopyRequest {
-                dataset: "a/b".parse().unwrap(),
-                destination: r"dc\m\tank\x/two words".parse().unwrap(),
-                from: Some(r"dc\n\tank".parse().unwrap()),
-                snapshot: Some("monday".parse().unwrap()),
-                dry_run: true,
-            },
-            CopyRequest {
-                dataset: "a".parse().unwrap(),
-                destination: r"dc\m\tank".parse().unwrap(),
-                from: None,
-                snapshot: None,
-                dry_run: false,
-            },
-        ] {
-            let mut message = capnp::message::Builder::new_default();
-            write_request(message.init_root(), &request);
-            assert_eq!(read_request(message.get_root_as_reader().unwrap()).unwrap(), request);
-        }
-    }
-
-    #[test]
-    fn a_summary_survives_the_wire() {
-        let snapshot =
-            Snapshot { label: "s".parse().unwrap(), guid: Guid(7), createtxg: 8, creation: -9 };
-        for (snapshot, bytes, guid) in
-            [(Some(snapshot), Some(5), Some(Guid(7))), (None, None, None)]
-        {
-            let summary = Summary {
-                plan: Plan {
-                    snapshot,
-                    source: r"dc\m\tank".parse().unwrap(),
-                    target: "tank/a/b".parse().unwrap(),
-                    kind: Kind::Volume,
-                    raw: true,
-                    bytes,
-                    creates: vec!["tank/a".parse().unwrap()],
-                    aborts: true,
-                    route: Route::Relayed,
-                    warnings: vec!["older".into()],
-                },
-                bytes: 6,
-                elapsed: Duration::from_millis(1500),
-                guid,
-            };
-            let mut message = capnp::message::Builder::new_default();
-            write_summary(message.init_root(), &summary);
-            assert_eq!(read_summary(message.get_root_as_reader().unwrap()).unwrap(), summary);
-        }
-    }
-}
+mod tests;

@@ -1074,6 +1074,7 @@ pub enum Code {
     Interrupted = 7,
     OtherProtocol = 8,
     Unreachable = 9,
+    NoSuchTransfer = 10,
 }
 
 impl ::capnp::introspect::Introspect for Code {
@@ -1096,6 +1097,7 @@ impl ::core::convert::TryFrom<u16> for Code {
             7 => ::core::result::Result::Ok(Self::Interrupted),
             8 => ::core::result::Result::Ok(Self::OtherProtocol),
             9 => ::core::result::Result::Ok(Self::Unreachable),
+            10 => ::core::result::Result::Ok(Self::NoSuchTransfer),
             n => ::core::result::Result::Err(::capnp::NotInSchema(n)),
         }
     }
@@ -1108,7 +1110,7 @@ impl ::capnp::traits::HasTypeId for Code {
     const TYPE_ID: u64 = 0xc01d_41ba_ce93_1c11u64;
 }
 mod code {
-pub(crate) static ENCODED_NODE: [::capnp::Word; 63] = [
+pub(crate) static ENCODED_NODE: [::capnp::Word; 68] = [
     ::capnp::word(0, 0, 0, 0, 5, 0, 6, 0),
     ::capnp::word(17, 28, 147, 206, 186, 65, 29, 192),
     ::capnp::word(14, 0, 0, 0, 2, 0, 0, 0),
@@ -1118,43 +1120,46 @@ pub(crate) static ENCODED_NODE: [::capnp::Word; 63] = [
     ::capnp::word(21, 0, 0, 0, 154, 0, 0, 0),
     ::capnp::word(29, 0, 0, 0, 7, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(25, 0, 0, 0, 247, 0, 0, 0),
+    ::capnp::word(25, 0, 0, 0, 15, 1, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(111, 117, 116, 99, 111, 109, 101, 46),
     ::capnp::word(99, 97, 112, 110, 112, 58, 67, 111),
     ::capnp::word(100, 101, 0, 0, 0, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 1, 0, 1, 0),
-    ::capnp::word(40, 0, 0, 0, 1, 0, 2, 0),
+    ::capnp::word(44, 0, 0, 0, 1, 0, 2, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(113, 0, 0, 0, 58, 0, 0, 0),
+    ::capnp::word(125, 0, 0, 0, 58, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(105, 0, 0, 0, 50, 0, 0, 0),
+    ::capnp::word(117, 0, 0, 0, 50, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(2, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(97, 0, 0, 0, 114, 0, 0, 0),
+    ::capnp::word(109, 0, 0, 0, 114, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(3, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(93, 0, 0, 0, 98, 0, 0, 0),
+    ::capnp::word(105, 0, 0, 0, 98, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(4, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(89, 0, 0, 0, 82, 0, 0, 0),
+    ::capnp::word(101, 0, 0, 0, 82, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(5, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(85, 0, 0, 0, 66, 0, 0, 0),
+    ::capnp::word(97, 0, 0, 0, 66, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(6, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(77, 0, 0, 0, 66, 0, 0, 0),
+    ::capnp::word(89, 0, 0, 0, 66, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(7, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(69, 0, 0, 0, 98, 0, 0, 0),
+    ::capnp::word(81, 0, 0, 0, 98, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(8, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(65, 0, 0, 0, 114, 0, 0, 0),
+    ::capnp::word(77, 0, 0, 0, 114, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(61, 0, 0, 0, 98, 0, 0, 0),
+    ::capnp::word(73, 0, 0, 0, 98, 0, 0, 0),
+    ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+    ::capnp::word(10, 0, 0, 0, 0, 0, 0, 0),
+    ::capnp::word(69, 0, 0, 0, 122, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(102, 97, 105, 108, 101, 100, 0, 0),
     ::capnp::word(117, 115, 97, 103, 101, 0, 0, 0),
@@ -1172,6 +1177,8 @@ pub(crate) static ENCODED_NODE: [::capnp::Word; 63] = [
     ::capnp::word(116, 111, 99, 111, 108, 0, 0, 0),
     ::capnp::word(117, 110, 114, 101, 97, 99, 104, 97),
     ::capnp::word(98, 108, 101, 0, 0, 0, 0, 0),
+    ::capnp::word(110, 111, 83, 117, 99, 104, 84, 114),
+    ::capnp::word(97, 110, 115, 102, 101, 114, 0, 0),
 ];
 pub(crate) fn get_annotation_types(child_index: Option<u16>, index: u32) -> ::capnp::introspect::Type {
     ::capnp::introspect::panic_invalid_annotation_indices(child_index, index)

@@ -59,6 +59,12 @@ impl Planner<'_> {
             let remedy = "Ask for a newer snapshot, or choose another name for this one.";
             return Err(self.destination(reason, remedy));
         }
+        if present.form.is_none() && present.encrypted && !self.source.encrypted {
+            // ZFS takes a plain stream onto a raw one where the key is loaded, and no raw one after.
+            let reason = "it is encrypted, and nothing tells whether it was received raw or plain";
+            let remedy = format!("If plain, say so: zfs set zatlas:stream=plain '{}'", self.target);
+            return Err(self.destination(reason, remedy));
+        }
         if !present.ours && !self.options.adopt {
             let reason = "it holds older snapshots of the same data, and was not made by zatlas";
             return Err(self.destination(reason, "Take it over with --adopt."));

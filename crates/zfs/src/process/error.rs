@@ -179,6 +179,11 @@ operation_error!(
     "roll back to"
 );
 operation_error!(
+    /// Snapshots couldn't be destroyed.
+    DestroyError,
+    "destroy"
+);
+operation_error!(
     /// A dataset couldn't be made.
     CreateError,
     "create"

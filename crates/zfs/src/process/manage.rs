@@ -1,12 +1,13 @@
-//! Small commands on one dataset or snapshot. Two destroy something: aborting a partial receive,
-//! and rolling back.
+//! Small commands on one dataset or snapshot. Three destroy something: aborting a partial receive,
+//! rolling back, and destroying the snapshots that are in the way of that.
 
 use super::Zfs;
 use super::command::run;
 use super::error::{
-    AbortError, BookmarkError, CreateError, OperationError, RollbackError, SnapshotError,
+    AbortError, BookmarkError, CreateError, DestroyError, OperationError, RollbackError,
+    SnapshotError,
 };
-use crate::names::{BookmarkName, DatasetName, SnapshotName};
+use crate::names::{BookmarkName, DatasetName, SnapshotLabel, SnapshotName};
 
 impl Zfs {
     /// Takes a snapshot.
@@ -31,12 +32,23 @@ impl Zfs {
         }
     }
 
-    /// Brings a dataset back to a snapshot: destroys what was written since, and the snapshots and
-    /// bookmarks that are newer.
+    /// Destroys these snapshots of a dataset: all of them, or none where one is held or has a clone.
+    pub async fn destroy_snapshots(
+        &self,
+        dataset: &DatasetName,
+        labels: &[&SnapshotLabel],
+    ) -> Result<(), DestroyError> {
+        let labels: Vec<&str> = labels.iter().map(|label| label.as_str()).collect();
+        let subject = format!("{dataset}@{}", labels.join(","));
+        let destroyed = run(self.zfs(&["destroy", &subject])).await;
+        destroyed.map_err(|error| DestroyError::new(subject, error))
+    }
+
+    /// Brings a dataset back to its newest snapshot: destroys what was written since, and newer
+    /// bookmarks.
     ///
-    /// It isn't done at once: a newer snapshot that is held stops it when some or all of the others
-    /// have been destroyed. So look for holds first. Clones, and an interrupted increment that
-    /// starts from a newer snapshot ([`Reason::PartialState`](crate::Reason::PartialState)), stop it before anything is lost.
+    /// Newer snapshots would go too, but not all at once: one that is held stops it when some of
+    /// the others have been destroyed. So they are to be gone before.
     pub async fn rollback(&self, snapshot: &SnapshotName) -> Result<(), RollbackError> {
         let subject = snapshot.to_string();
         let rolled_back = run(self.zfs(&["rollback", "-r", &subject])).await;

@@ -29,8 +29,8 @@ use tokio::process::Command;
 
 pub use child::Ended;
 pub use error::{
-    AbortError, BookmarkError, CommandError, CreateError, EstimateError, EventsError, HoldError,
-    HoldsError, ListError, OperationError, PropertyError, ReceiveError, ReleaseError,
+    AbortError, BookmarkError, CommandError, CreateError, DestroyError, EstimateError, EventsError,
+    HoldError, HoldsError, ListError, OperationError, PropertyError, ReceiveError, ReleaseError,
     RollbackError, SendError, SetPropertyError, SnapshotError,
 };
 pub use events::Events;

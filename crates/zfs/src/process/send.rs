@@ -15,14 +15,15 @@ use crate::estimate;
 use crate::names::{Base, SnapshotName};
 
 /// How a stream is made. All off: blocks decompressed, decrypted, of at most 128 KiB.
+///
+/// Never with `-e` (small blocks within their pointers): OpenZFS 2.3.2 then loses extended
+/// attributes in silence, and with it but without `-L` it receives wrong bytes of large blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendFlags {
     /// `-w`: encrypted blocks as they are on disk. Without it an encrypted dataset is decrypted.
     pub raw: bool,
     /// `-L`: blocks above 128 KiB are not split. Never to be changed within a lineage.
     pub large_blocks: bool,
-    /// `-e`: small blocks within their pointers. Can't be received below an encrypted dataset.
-    pub embedded: bool,
     /// `-c`: blocks as they were compressed on disk.
     pub compressed: bool,
 }
@@ -30,8 +31,8 @@ pub struct SendFlags {
 impl SendFlags {
     /// The flags that are on.
     fn arguments(self) -> impl Iterator<Item = &'static str> {
-        let Self { raw, large_blocks, embedded, compressed } = self;
-        let flags = [(raw, "-w"), (large_blocks, "-L"), (embedded, "-e"), (compressed, "-c")];
+        let Self { raw, large_blocks, compressed } = self;
+        let flags = [(raw, "-w"), (large_blocks, "-L"), (compressed, "-c")];
         flags.into_iter().filter_map(|(wanted, flag)| wanted.then_some(flag))
     }
 }

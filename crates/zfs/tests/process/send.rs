@@ -33,8 +33,8 @@ async fn the_flags_become_arguments_and_no_others_are_there() {
         (off, "[send] [tank/fs@s]"),
         (SendFlags { raw: true, ..off }, "[send] [-w] [tank/fs@s]"),
         (
-            SendFlags { raw: false, large_blocks: true, embedded: true, compressed: true },
-            "[send] [-L] [-e] [-c] [tank/fs@s]",
+            SendFlags { raw: false, large_blocks: true, compressed: true },
+            "[send] [-L] [-c] [tank/fs@s]",
         ),
     ] {
         let fake = Fake::logging("");

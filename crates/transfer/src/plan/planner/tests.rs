@@ -338,7 +338,7 @@ fn raw_and_plain_are_never_mixed() {
     let cases = vec![
         (formed(true, at_rest()), NONE, in_the_way),
         (formed(false, at_rest()), NONE, "s5 from @s4"),
-        (at_rest(), NONE, "s5 from @s4"),
+        (at_rest(), NONE, "destination: .. received raw or plain .. zatlas:stream=plain"),
     ];
     check(&plain(), 5, cases);
     let in_the_clear = "source: .. received plain, and the source is encrypted .. --decrypt";

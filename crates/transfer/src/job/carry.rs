@@ -1,0 +1,335 @@
+//! A plan's price, and its steps, one after the other.
+
+use std::collections::BTreeSet;
+
+use schema::{Code, Failure, Replica};
+use zfs::process::{OperationError, SendFlags};
+use zfs::{DatasetName, Guid, Kind, PropertyName, Snapshot};
+
+use super::converge::Transfer;
+use super::ledger::key;
+use super::round::Ready;
+use super::stream::request;
+use crate::failure::Trouble;
+use crate::plan::{self, Destination, Form, Step};
+use crate::remote::Remote;
+use crate::report::{self, Action, Origin, Plan, Route, Summary};
+use crate::target::{self, Look};
+
+impl Transfer {
+    /// The plan with the sizes of its streams, as it is told to people.
+    pub(super) async fn price(
+        &self,
+        remote: &Remote<'_>,
+        goal: &Snapshot,
+        steps: &[Step],
+        form: Form,
+        source: Origin,
+        kind: Kind,
+    ) -> Result<Plan, Trouble> {
+        let flags = self.flags(form).await?;
+        let mut priced = Vec::new();
+        for step in steps {
+            let bytes = match request(step, flags, self.job.options.decrypt) {
+                Some(request) => remote.estimate(&request).await.map_err(Trouble::at_source)?,
+                None => None,
+            };
+            priced.push(report::Step { action: Action::from(step), bytes });
+        }
+        let streams = steps.iter().zip(&priced).filter(|(step, _)| step.brings().is_some());
+        Ok(Plan {
+            snapshot: Some(goal.clone()),
+            source,
+            target: self.job.target.clone(),
+            kind,
+            raw: form.raw,
+            // One that isn't known makes the sum unknown.
+            bytes: streams.map(|(_, priced)| priced.bytes).sum(),
+            steps: priced,
+            warnings: self.warnings.clone(),
+        })
+    }
+
+    /// Refuses what there is no room for, before its first byte.
+    pub(super) async fn check_room(
+        &self,
+        destination: &Destination,
+        plan: &Plan,
+    ) -> Result<(), Trouble> {
+        let Some(bytes) = plan.bytes else { return Ok(()) };
+        let target = &self.job.target;
+        let exists = match destination {
+            Destination::Present(_) => Some(target.clone()),
+            Destination::Absent { missing_parents } => {
+                missing_parents.first().unwrap_or(target).parent()
+            }
+        };
+        let Some(exists) = exists else { return Ok(()) };
+        let reserve = self.job.permits.reserve;
+        let checked = reserve.check(&self.tools.zfs, target, &exists, bytes).await;
+        checked.map_err(Trouble::permanent)
+    }
+
+    /// How the streams of a form are made: as the destination's pool can take them.
+    async fn flags(&self, form: Form) -> Result<SendFlags, Trouble> {
+        let features: BTreeSet<String> = self
+            .tools
+            .zfs
+            .pool_features(self.job.target.pool())
+            .await
+            .map_err(|error| Trouble::at_destination(&error))?;
+        let has = |feature| features.contains(feature);
+        Ok(SendFlags {
+            raw: form.raw,
+            large_blocks: form.large_blocks && has("large_blocks"),
+            // Only the sender knows how it is compressed.
+            compressed: !form.raw && has("lz4_compress") && has("zstd_compress"),
+        })
+    }
+
+    /// Does the steps, and what is to be done when the snapshot has arrived.
+    pub(super) async fn carry_out(&mut self, ready: Ready) -> Result<Summary, Trouble> {
+        let flags = self.flags(ready.form).await?;
+        let mut first = match &ready.look.destination {
+            Destination::Absent { .. } => true,
+            Destination::Present(present) => {
+                present.partial.as_ref().is_some_and(|partial| partial.first)
+            }
+        };
+        let made = first;
+        for (step, priced) in ready.steps.iter().zip(&ready.plan.steps) {
+            if self.tools.cancel.is_cancelled() {
+                return Err(Trouble::permanent(self.interrupted()));
+            }
+            if let Some(request) = request(step, flags, self.job.options.decrypt) {
+                // What the user allowed to be thrown away has been: what comes from now on hasn't.
+                self.job.options.restart = false;
+                self.job.options.rollback = false;
+                self.hold(&ready, step).await;
+                self.stream(&ready, &request, priced.bytes, first).await?;
+                first = false;
+            } else {
+                self.prepare_target(step, ready.form).await?;
+            }
+        }
+        self.arrived(&ready, made).await
+    }
+
+    /// A step that only changes the destination.
+    async fn prepare_target(&mut self, step: &Step, form: Form) -> Result<(), Trouble> {
+        let (zfs, target) = (&self.tools.zfs, &self.job.target);
+        let done: Result<(), Trouble> = match step {
+            Step::Abort { .. } => {
+                if let Err(error) = zfs.abort_receive(target).await {
+                    return Err(Trouble::at_destination(&error));
+                }
+                self.release().await;
+                return Ok(());
+            }
+            Step::CreateParent(parent) => {
+                zfs.create_parent(parent).await.map(drop).map_err(|e| Trouble::at_destination(&e))
+            }
+            Step::Adopt => {
+                let marked = async {
+                    zfs.set_property(target, PropertyName::STREAM, &form.to_string()).await?;
+                    zfs.set_property(target, PropertyName::TRANSFER, &self.id).await
+                };
+                marked.await.map_err(|error| Trouble::at_destination(&error))
+            }
+            Step::Rollback { to, discards, .. } => self.roll_back(to, discards).await,
+            Step::Resume { .. } | Step::Send { .. } => Ok(()),
+        };
+        // What can't be prepared now can't be a moment later.
+        done.map_err(|trouble| Trouble::permanent(trouble.failure))
+    }
+
+    /// Destroys what was listed, and nothing that came since.
+    async fn roll_back(&self, to: &Snapshot, discards: &[Snapshot]) -> Result<(), Trouble> {
+        let (zfs, target) = (&self.tools.zfs, &self.job.target);
+        let refuse = |reason: String| {
+            let remedy = "Look at what is there, and run the command again.";
+            Trouble::permanent(Failure::new(Code::Refused, "roll back", target, reason, remedy))
+        };
+        if !discards.is_empty() {
+            let labels: Vec<_> = discards.iter().map(|snapshot| &snapshot.label).collect();
+            let destroyed = zfs.destroy_snapshots(target, &labels).await;
+            destroyed.map_err(|error| Trouble::at_destination(&error))?;
+        }
+        let now = zfs.dataset(target).await.map_err(|error| Trouble::at_destination(&error))?;
+        match now.as_ref().and_then(|dataset| dataset.snapshots.last()) {
+            Some(newest) if newest.guid == to.guid => {}
+            _ => return Err(refuse(format!("'{}' is not its newest snapshot", to.label))),
+        }
+        let name = target.at(to.label.clone()).map_err(|error| refuse(error.to_string()))?;
+        zfs.rollback(&name).await.map_err(|error| Trouble::at_destination(&error))
+    }
+
+    /// Keeps at the source what the transfer needs until it is done.
+    async fn hold(&self, ready: &Ready, step: &Step) {
+        let mut needed: Vec<&Snapshot> = self.goal.iter().collect();
+        needed.extend(step.brings());
+        if let Step::Send { base: Some(base), .. } = step
+            && !base.is_bookmark
+        {
+            needed.push(&base.snapshot);
+        }
+        let mut seen: BTreeSet<Guid> = BTreeSet::new();
+        needed.retain(|snapshot| seen.insert(snapshot.guid));
+        let Ok(line) = self.line() else { return };
+        let place = &ready.plan.source.place;
+        let remote = Remote { client: &line.source, place };
+        for snapshot in needed {
+            let held = remote.hold(snapshot, &self.id, &self.job.destination).await;
+            if let Err(failure) = held {
+                let label = &snapshot.label;
+                self.note(format!(
+                    "{place} can't keep snapshot {label} from being destroyed: {}",
+                    failure.reason
+                ));
+            }
+        }
+    }
+
+    /// The last steps: what was set is read back, the source is told.
+    async fn arrived(&mut self, ready: &Ready, made: bool) -> Result<Summary, Trouble> {
+        let goal = self.chosen()?;
+        let target = self.job.target.clone();
+        if made {
+            let marks = target::check_marks(&self.tools.zfs, &target, ready.plan.kind).await;
+            for warning in marks.map_err(Trouble::transient)? {
+                self.note(warning);
+            }
+        } else {
+            self.write_form(&target, ready).await;
+        }
+        if let Ok(line) = self.line() {
+            let place = &ready.plan.source.place;
+            let remote = Remote { client: &line.source, place };
+            if let Err(failure) = remote.finish(&goal, &self.id).await {
+                self.note(format!("{place} can't bookmark {}: {}", goal.label, failure.reason));
+            }
+        }
+        // What other sources, or earlier runs, still hold.
+        self.release().await;
+        Ok(self.summary(ready.plan.clone(), goal.guid))
+    }
+
+    /// How the lineage's streams are made, where that wasn't written down or has changed.
+    async fn write_form(&self, target: &DatasetName, ready: &Ready) {
+        let Destination::Present(present) = &ready.look.destination else { return };
+        if present.form == Some(ready.form) {
+            return;
+        }
+        let form = ready.form.to_string();
+        let written = self.tools.zfs.set_property(target, PropertyName::STREAM, &form).await;
+        if let Err(error) = written {
+            tracing::warn!(%target, error = %error.why(), "cannot write down the form of its streams");
+        }
+    }
+
+    /// Has everyone let go of what they hold for this transfer. What can't be asked lets go by
+    /// itself, 7 days later.
+    async fn release(&self) {
+        if let Err(failure) = self.tools.broker.release(&self.id).await {
+            self.note(format!("holds at the sources stay for now: {}", failure.reason));
+        }
+    }
+
+    fn chosen(&self) -> Result<Snapshot, Trouble> {
+        self.goal.clone().ok_or_else(|| {
+            let reason = "no snapshot was chosen";
+            let target = &self.job.target;
+            Trouble::permanent(Failure::new(Code::Failed, "receive", target, reason, ""))
+        })
+    }
+
+    /// The snapshot is there: from before, or from a round that failed after that.
+    pub(super) async fn is_there_already(
+        &mut self,
+        goal: &Snapshot,
+        look: &Look,
+    ) -> Result<Summary, Trouble> {
+        let plan = match &self.begun {
+            Some((plan, _)) => plan.clone(),
+            None => self.nothing_to_do(goal, look)?,
+        };
+        if self.begun.is_none() {
+            self.tools.status.send_modify(|status| status.plan = Some(plan.clone()));
+        }
+        if !self.job.dry_run {
+            self.finish_late(goal, look).await;
+            self.release().await;
+        }
+        Ok(self.summary(plan, goal.guid))
+    }
+
+    /// Tells a source that the snapshot has arrived, where the round that received it, perhaps in an
+    /// earlier run, came to no such end. Without a bookmark, all that is lost is a later increment.
+    async fn finish_late(&mut self, goal: &Snapshot, look: &Look) {
+        let ours = matches!(&look.destination, Destination::Present(present) if present.ours);
+        let has_bookmark =
+            |replica: &Replica| replica.bookmarks.iter().any(|b| b.guid == goal.guid);
+        let (from, near) = (self.job.from.as_ref(), self.job.near.as_ref());
+        let sources = plan::sources(&self.replicas, goal.guid, from, near, look.guid);
+        let Some(source) =
+            sources.first().filter(|_| ours && !sources.iter().any(|r| has_bookmark(r)))
+        else {
+            return;
+        };
+        let source = key(source);
+        let finished = async {
+            self.reach(&source, false).await?;
+            let line = self.line()?;
+            let remote = Remote { client: &line.source, place: &source.0 };
+            remote.open(self.job.program).await.map_err(Trouble::at_source)?;
+            remote.finish(goal, &self.id).await.map_err(Trouble::at_source)
+        };
+        if let Err(trouble) = finished.await {
+            self.note(format!(
+                "{} can't bookmark {}: {}",
+                source.0, goal.label, trouble.failure.reason
+            ));
+        }
+    }
+
+    fn nothing_to_do(&self, goal: &Snapshot, look: &Look) -> Result<Plan, Trouble> {
+        let holds = |replica: &&Replica| {
+            replica.snapshots.iter().any(|snapshot| snapshot.guid == goal.guid)
+                && Some(replica.properties.guid) != look.guid
+        };
+        let replica = self.replicas.iter().find(holds).ok_or_else(|| {
+            let reason = "nobody else has the snapshot any more";
+            let target = &self.job.target;
+            Trouble::permanent(Failure::new(Code::NoSuchDataset, "receive", target, reason, ""))
+        })?;
+        Ok(Plan {
+            snapshot: Some(goal.clone()),
+            source: Origin {
+                place: replica.place.clone(),
+                dataset: replica.name.clone(),
+                route: Route::Direct,
+            },
+            target: self.job.target.clone(),
+            kind: replica.properties.kind,
+            raw: replica.properties.encrypted,
+            steps: Vec::new(),
+            bytes: Some(0),
+            warnings: self.warnings.clone(),
+        })
+    }
+
+    fn summary(&self, plan: Plan, guid: Guid) -> Summary {
+        let (plan, elapsed) = match &self.begun {
+            Some((first, since)) => (first.clone(), since.elapsed()),
+            None => (plan, std::time::Duration::ZERO),
+        };
+        Summary {
+            plan,
+            bytes: self.received(),
+            elapsed,
+            guid: Some(guid),
+            sources: self.ledger.used().to_vec(),
+            retries: self.retries,
+        }
+    }
+}

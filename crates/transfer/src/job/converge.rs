@@ -1,0 +1,208 @@
+//! Round after round until the snapshot is there.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use schema::text::{Bytes, Span};
+use schema::{Code, Failure, Replica};
+use sturdyref::Backoff;
+use tokio::time::sleep;
+use zfs::Snapshot;
+
+use super::ledger::{Key, Ledger};
+use super::{Job, Tools};
+use crate::dial::Line;
+use crate::failure::{Class, Trouble};
+use crate::lock;
+use crate::report::{Plan, Summary};
+use crate::tail::Tail;
+
+/// A transfer, and all that it has learned on its way.
+pub(super) struct Transfer {
+    pub(super) job: Job,
+    pub(super) tools: Tools,
+    /// What the destination goes by: at each run the same.
+    pub(super) id: String,
+    /// The snapshot that is to arrive, once it is chosen.
+    pub(super) goal: Option<Snapshot>,
+    /// What the user should know of that choice.
+    pub(super) warnings: Vec<String>,
+    /// As the tracker told them last.
+    pub(super) replicas: Vec<Replica>,
+    pub(super) ledger: Ledger,
+    pub(super) tail: Tail,
+    /// The source in use.
+    pub(super) line: Option<(Key, Line)>,
+    /// The one that the round under way is about.
+    pub(super) source: Option<Key>,
+    /// The first plan, and when it was begun with.
+    pub(super) begun: Option<(Plan, Instant)>,
+    /// How far what is there had come when it was last looked at.
+    pub(super) mark: Mark,
+    /// More was there at the last look than at the one before.
+    pub(super) progress: bool,
+    /// What was said since there was progress.
+    pub(super) told: BTreeSet<String>,
+    /// Rounds that failed after the first plan.
+    pub(super) retries: u32,
+    /// ZFS has said that the lineage has large blocks.
+    pub(super) large_blocks: bool,
+}
+
+/// How far what is at the destination has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) snapshots: usize,
+    /// Object and offset of an interrupted receive.
+    pub(super) point: Option<(u64, u64)>,
+}
+
+impl Transfer {
+    pub(super) fn new(job: Job, tools: Tools) -> Self {
+        Self {
+            job,
+            tools,
+            id: String::new(),
+            goal: None,
+            warnings: Vec::new(),
+            replicas: Vec::new(),
+            ledger: Ledger::default(),
+            tail: Tail::default(),
+            line: None,
+            source: None,
+            begun: None,
+            mark: Mark::default(),
+            progress: false,
+            told: BTreeSet::new(),
+            retries: 0,
+            large_blocks: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<Summary, Failure> {
+        let cancel = self.tools.cancel.clone();
+        let _lock = tokio::select! {
+            lock = self.lock() => lock?,
+            () = cancel.cancelled() => return Err(self.interrupted()),
+        };
+        let mut backoff = Backoff::new();
+        let mut moved = Instant::now();
+        loop {
+            let trouble = match self.round().await {
+                Ok(summary) => return Ok(summary),
+                Err(trouble) => trouble,
+            };
+            self.line = None;
+            if cancel.is_cancelled() {
+                return Err(self.interrupted());
+            }
+            if self.progress {
+                moved = Instant::now();
+                backoff.reset();
+                self.told.clear();
+            }
+            let pause = self.go_on(trouble, moved.elapsed(), &mut backoff)?;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = cancel.cancelled() => return Err(self.interrupted()),
+            }
+        }
+    }
+
+    /// After how long to try again, or why not to.
+    fn go_on(
+        &mut self,
+        trouble: Trouble,
+        idle: Duration,
+        backoff: &mut Backoff,
+    ) -> Result<Duration, Failure> {
+        let source = self.source.take();
+        if let Some(key) = &source {
+            self.ledger.leave(key, &trouble, self.progress);
+        }
+        if trouble.class == Class::Permanent {
+            return Err(trouble.failure);
+        }
+        // Nothing has been received that a wait could save: whoever asked is told at once, once
+        // each source has been tried.
+        if self.begun.is_none() && (source.is_none() || !self.has_untried()) {
+            return Err(trouble.failure);
+        }
+        if idle >= self.job.options.timeout {
+            let reason =
+                format!("{}\nnothing came for {} s", trouble.failure.reason, idle.as_secs());
+            return Err(Failure { reason, ..trouble.failure });
+        }
+        if self.begun.is_some() {
+            self.retries += 1;
+        }
+        let whom = source.map_or(String::new(), |(place, _)| format!("{place}: "));
+        self.tell_once(format!("{whom}{}", trouble.failure.reason));
+        if self.has_untried() {
+            return Ok(Duration::ZERO);
+        }
+        let left = self.job.options.timeout.saturating_sub(idle);
+        let most = Span(self.job.options.timeout);
+        self.tell_once(format!(
+            "it goes on by itself when it can, for at most {most} without progress"
+        ));
+        Ok(backoff.next_delay().min(left))
+    }
+
+    /// Notes what is news since there was progress: a wait of days must not fill memory and screen
+    /// with what everyone knows.
+    fn tell_once(&mut self, note: String) {
+        if self.told.insert(note.clone()) {
+            self.note(note);
+        }
+    }
+
+    /// Takes the destination for this transfer alone.
+    async fn lock(&mut self) -> Result<Option<lock::Lock>, Failure> {
+        let Tools { zfs, status, .. } = &self.tools;
+        let target = &self.job.target;
+        let pool = zfs.pool(target.pool()).await;
+        let pool = pool.map_err(|error| crate::zfs_failure(&error))?.ok_or_else(|| {
+            Failure::new(
+                Code::NoSuchPlace,
+                "receive into",
+                target,
+                "its pool is not there",
+                "Import the pool: zpool import",
+            )
+        })?;
+        self.id = lock::transfer_id(pool.guid, target);
+        if self.job.dry_run {
+            return Ok(None);
+        }
+        let waiting = || {
+            let note = format!("waiting for another transfer into {target} to end");
+            status.send_modify(|status| status.notes.push(note));
+        };
+        lock::take(&self.id, target, self.job.options.wait, waiting).await.map(Some)
+    }
+
+    pub(super) fn note(&self, note: String) {
+        tracing::info!(target = %self.job.target, "{note}");
+        self.tools.status.send_modify(|status| status.notes.push(note));
+    }
+
+    /// What has been received in this run.
+    pub(super) fn received(&self) -> u64 {
+        self.tools.status.borrow().progress.bytes
+    }
+
+    pub(super) fn interrupted(&self) -> Failure {
+        let kept = match self.received() {
+            0 => String::new(),
+            bytes => format!(" after {}", Bytes(bytes)),
+        };
+        Failure::new(
+            Code::Interrupted,
+            "finish the transfer of",
+            &self.job.dataset,
+            format!("it was cancelled{kept}"),
+            "What has arrived is kept: run the command again to go on.",
+        )
+    }
+}

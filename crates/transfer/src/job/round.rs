@@ -1,0 +1,366 @@
+//! One round: look at both sides, choose a source, plan, reach it, and carry the plan out.
+
+use std::time::Instant;
+
+use schema::{Code, Failure, Replica};
+use zfs::{Properties, Snapshot};
+
+use super::converge::{Mark, Transfer};
+use super::ledger::{Key, key};
+use crate::dial::{self, Line};
+use crate::failure::{Class, Trouble};
+use crate::outgoing::snapshot_label;
+use crate::plan::{self, Chosen, Destination, Form, Goal, Options, Step, Wish};
+use crate::remote::Remote;
+use crate::report::{self, Action, Origin, Plan, Route, Summary};
+use crate::target::{self, Look};
+
+/// A round that only needs to be carried out.
+pub(super) struct Ready {
+    pub(super) plan: Plan,
+    /// The plan's steps, for those who do them.
+    pub(super) steps: Vec<Step>,
+    pub(super) look: Look,
+    pub(super) form: Form,
+    /// What the source told of its dataset.
+    pub(super) source: Properties,
+}
+
+/// What came of the preparation.
+enum Prepared {
+    /// There is something to do.
+    Ready(Box<Ready>),
+    /// All is done, or was to be told only.
+    Done(Box<Summary>),
+}
+
+fn done(summary: Summary) -> Prepared {
+    Prepared::Done(Box::new(summary))
+}
+
+impl Transfer {
+    pub(super) async fn round(&mut self) -> Result<Summary, Trouble> {
+        // Until the first step nothing at the destination has changed and no process is ours, so
+        // the preparation may be dropped anywhere.
+        let cancel = self.tools.cancel.clone();
+        let prepared = tokio::select! {
+            prepared = self.prepare() => prepared?,
+            () = cancel.cancelled() => return Err(Trouble::permanent(self.interrupted())),
+        };
+        match prepared {
+            Prepared::Ready(ready) => self.carry_out(*ready).await,
+            Prepared::Done(summary) => Ok(*summary),
+        }
+    }
+
+    async fn prepare(&mut self) -> Result<Prepared, Trouble> {
+        self.refresh().await?;
+        let look = target::look(&self.tools.zfs, &self.job.target).await?;
+        self.compare(&look);
+        let Some(goal) = self.goal(&look).await? else {
+            return self.would_take_snapshot(&look).map(done);
+        };
+        if look.destination.has(goal.guid) {
+            return self.is_there_already(&goal, &look).await.map(done);
+        }
+        let (replica, steps) = self.choose_source(&goal, &look)?;
+        let source_key = key(&replica);
+        self.source = Some(source_key.clone());
+        let form = self.form(&replica, &look.destination);
+        self.reach(&source_key, false).await?;
+        let line = self.line()?;
+        let remote = Remote { client: &line.source, place: &replica.place };
+        let source = remote.open(self.job.program).await.map_err(Trouble::at_source)?;
+        let origin = Origin {
+            place: replica.place.clone(),
+            dataset: replica.name.clone(),
+            route: line.route,
+        };
+        let plan = self.price(&remote, &goal, &steps, form, origin, source.kind).await?;
+        self.check_room(&look.destination, &plan).await?;
+        self.publish(&plan);
+        if self.job.dry_run {
+            return Ok(done(self.dry(plan)));
+        }
+        Ok(Prepared::Ready(Box::new(Ready { plan, steps, look, form, source })))
+    }
+
+    /// Asks who has what. Without an answer what was known before is good enough.
+    async fn refresh(&mut self) -> Result<(), Trouble> {
+        match self.tools.broker.replicas().await {
+            Ok(replicas) => self.replicas = replicas,
+            Err(failure) if self.replicas.is_empty() => return Err(Trouble::transient(failure)),
+            Err(failure) => tracing::info!(%failure, "going by what the tracker told before"),
+        }
+        Ok(())
+    }
+
+    /// Whether more is there than at the last look.
+    fn compare(&mut self, look: &Look) {
+        let snapshots = match &look.destination {
+            Destination::Present(present) => present.snapshots.len(),
+            Destination::Absent { .. } => 0,
+        };
+        let point = look.token().map(|token| (token.object, token.offset));
+        let mark = Mark { snapshots, point };
+        self.progress = mark != self.mark;
+        self.mark = mark;
+    }
+
+    /// The snapshot that is to arrive, chosen once; `None` if it is to be taken, in a dry run.
+    async fn goal(&mut self, look: &Look) -> Result<Option<Snapshot>, Trouble> {
+        if let Some(goal) = &self.goal {
+            return Ok(Some(goal.clone()));
+        }
+        let wish = Wish {
+            dataset: &self.job.dataset,
+            from: self.job.from.as_ref(),
+            snapshot: self.job.snapshot.as_ref(),
+            except: look.guid,
+        };
+        let Chosen { goal, warnings } =
+            plan::choose(&self.replicas, wish).map_err(Trouble::permanent)?;
+        self.warnings = warnings;
+        let goal = match goal {
+            Goal::Existing(snapshot) => snapshot,
+            Goal::New { at } => {
+                let key = (at, self.job.dataset.clone());
+                match self.take_snapshot(&key, look).await? {
+                    Some(snapshot) => snapshot,
+                    None => return Ok(None),
+                }
+            }
+        };
+        self.check_name(self.job.target.at(goal.label.clone()))?;
+        self.goal = Some(goal.clone());
+        Ok(Some(goal))
+    }
+
+    /// Has the source take its first snapshot; `None` in a dry run, which takes none.
+    async fn take_snapshot(&mut self, key: &Key, look: &Look) -> Result<Option<Snapshot>, Trouble> {
+        // Looked at before a snapshot is taken: a refusal must leave nothing behind.
+        if let Destination::Present(_) = &look.destination {
+            return Err(Trouble::permanent(Failure::new(
+                Code::Refused,
+                "receive",
+                &self.job.target,
+                "the destination exists already",
+                "Choose another name for it, or rename what is there with: zfs rename",
+            )));
+        }
+        self.check_name(snapshot_label().parse().and_then(|label| self.job.target.at(label)))?;
+        self.source = Some(key.clone());
+        if self.job.dry_run {
+            return Ok(None);
+        }
+        self.reach(key, true).await?;
+        let line = self.line()?;
+        let remote = Remote { client: &line.source, place: &key.0 };
+        remote.open(self.job.program).await.map_err(Trouble::at_source)?;
+        let taken = remote.take_snapshot().await.map_err(Trouble::at_source)?;
+        let of_source = |replica: &&mut Replica| super::ledger::key(replica) == *key;
+        if let Some(replica) = self.replicas.iter_mut().find(of_source) {
+            replica.snapshots.push(taken.clone());
+        }
+        Ok(Some(taken))
+    }
+
+    /// The target's name must leave room for the snapshot's, or the receive would fail at its end.
+    fn check_name<T, E: std::fmt::Display>(&self, named: Result<T, E>) -> Result<(), Trouble> {
+        named.map(drop).map_err(|error| {
+            let remedy = "Give the destination a shorter name.";
+            Trouble::permanent(Failure::new(Code::Usage, "receive", "", error, remedy))
+        })
+    }
+
+    /// The best source that a plan can be made with.
+    fn choose_source(&self, goal: &Snapshot, look: &Look) -> Result<(Replica, Vec<Step>), Trouble> {
+        let (target, from) = (&self.job.target, self.job.from.as_ref());
+        let options = self.plan_options();
+        let sources =
+            plan::sources(&self.replicas, goal.guid, from, self.job.near.as_ref(), look.guid);
+        let mut usable = self.ledger.usable(sources);
+        let unsafe_to_resume = self.keep_safe(&mut usable, look, options.restart);
+        match plan::plan_any(target, goal, &usable, &look.destination, options) {
+            Ok((index, steps)) => match usable.get(index) {
+                Some(replica) => Ok(((*replica).clone(), steps)),
+                None => Err(self.nobody(goal, look, unsafe_to_resume)),
+            },
+            Err(failure) if usable.is_empty() => {
+                let nobody = self.nobody(goal, look, unsafe_to_resume);
+                Err(if nobody.failure.reason.is_empty() {
+                    Trouble::transient(failure)
+                } else {
+                    nobody
+                })
+            }
+            Err(failure) => {
+                let stuck = plan::stuck(target, &look.destination, &self.replicas, options);
+                // Where something may come back that fits, that is waited for.
+                let away = plan::away(&self.replicas, goal.guid, from, look.guid);
+                let fits = plan::plan_any(target, goal, &away, &look.destination, options).is_ok();
+                let class =
+                    if fits && stuck.is_none() { Class::Transient } else { Class::Permanent };
+                Err(Trouble { class, failure: stuck.unwrap_or(failure) })
+            }
+        }
+    }
+
+    /// Leaves only sources that can go on with what is there without harm. A stream with large
+    /// blocks may be continued by another dataset only where it is known how what has arrived was
+    /// cut into blocks; else by who sent it.
+    fn keep_safe(&self, usable: &mut Vec<&Replica>, look: &Look, restart: bool) -> Option<Failure> {
+        let token = look.token().filter(|token| token.large_blocks && !restart)?;
+        if self.tail.block_size(token).is_some() {
+            return None;
+        }
+        let sender = look.sender.filter(|sender| sender.snapshot == token.to_guid);
+        let before = usable.len();
+        usable.retain(|replica| sender.is_some_and(|it| it.dataset == replica.properties.guid));
+        (usable.len() < before).then(|| {
+            Failure::new(
+                Code::Refused,
+                "resume",
+                &self.job.target,
+                "it was received in large blocks by a program that has ended since, so only the \
+                 source that sent it may go on with it, and that one is not online",
+                "Bring that source online, or begin anew with --restart.",
+            )
+        })
+    }
+
+    /// No source is left to be asked.
+    fn nobody(&self, goal: &Snapshot, look: &Look, unsafe_to_resume: Option<Failure>) -> Trouble {
+        let from = self.job.from.as_ref();
+        let away = plan::away(&self.replicas, goal.guid, from, look.guid);
+        let away = self.ledger.usable(away);
+        if let (Some(first), None) = (away.first(), &unsafe_to_resume) {
+            let places: Vec<String> =
+                away.iter().map(|replica| replica.place.to_string()).collect();
+            return Trouble::transient(Failure::new(
+                Code::Offline,
+                "receive from",
+                &first.place,
+                format!("waiting for what is offline: {}", places.join(", ")),
+                "Bring one of these online: start its agent, import its pool.",
+            ));
+        }
+        match (unsafe_to_resume, self.ledger.out()) {
+            (Some(failure), _) => Trouble::transient(failure),
+            (None, Some(failure)) => Trouble::permanent(failure),
+            (None, None) => Trouble::transient(Failure::new(
+                Code::Offline,
+                "receive",
+                &self.job.target,
+                format!("no machine that is online has its snapshot {}", goal.label),
+                "Bring one online that has it: start its agent, import its pool.",
+            )),
+        }
+    }
+
+    /// Whether a source is left that hasn't failed since there was progress.
+    pub(super) fn has_untried(&self) -> bool {
+        let Some(goal) = &self.goal else { return false };
+        let from = self.job.from.as_ref();
+        let sources = plan::sources(&self.replicas, goal.guid, from, self.job.near.as_ref(), None);
+        self.ledger.usable(sources).iter().any(|replica| self.ledger.strikes(&key(replica)) == 0)
+    }
+
+    fn plan_options(&self) -> Options {
+        let options = &self.job.options;
+        Options {
+            all_snapshots: options.all_snapshots,
+            restart: options.restart,
+            rollback: options.rollback,
+            may_rollback: self.job.permits.rollback,
+            adopt: options.adopt,
+            decrypt: options.decrypt,
+        }
+    }
+
+    fn form(&self, replica: &Replica, destination: &Destination) -> Form {
+        let encrypted = replica.properties.encrypted;
+        let form = plan::form(encrypted, destination, self.plan_options(), true);
+        Form { large_blocks: form.large_blocks || self.large_blocks, ..form }
+    }
+
+    /// Connects to a source, unless that is the one in use.
+    pub(super) async fn reach(&mut self, key: &Key, may_snapshot: bool) -> Result<(), Trouble> {
+        if self.line.as_ref().is_some_and(|(in_use, _)| in_use == key) {
+            return Ok(());
+        }
+        self.line = None;
+        let reached =
+            dial::reach(&self.tools.broker, (&key.0, &key.1), may_snapshot, self.tools.tls).await;
+        self.line = Some((key.clone(), reached.map_err(Trouble::at_source)?));
+        Ok(())
+    }
+
+    pub(super) fn line(&self) -> Result<&Line, Trouble> {
+        self.line.as_ref().map(|(_, line)| line).ok_or_else(|| {
+            let reason = "the connection to the source is gone";
+            Trouble::transient(Failure::new(Code::Failed, "receive", &self.job.target, reason, ""))
+        })
+    }
+
+    /// Tells the plan, and when it is the first, remembers it.
+    fn publish(&mut self, plan: &Plan) {
+        let received = self.received();
+        self.tools.status.send_modify(|status| {
+            status.plan = Some(plan.clone());
+            status.progress.total = plan.bytes.map(|bytes| received + bytes);
+        });
+        if self.begun.is_some() {
+            let Origin { place, dataset, .. } = &plan.source;
+            self.note(format!("going on from {place} ({dataset})"));
+        }
+        if self.begun.is_none() && !self.job.dry_run {
+            self.begun = Some((plan.clone(), Instant::now()));
+        }
+    }
+
+    fn dry(&self, plan: Plan) -> Summary {
+        Summary {
+            plan,
+            bytes: 0,
+            elapsed: std::time::Duration::ZERO,
+            guid: None,
+            sources: Vec::new(),
+            retries: 0,
+        }
+    }
+
+    /// A dry run where the source would have to take a snapshot first.
+    fn would_take_snapshot(&self, look: &Look) -> Result<Summary, Trouble> {
+        let source = self
+            .source
+            .clone()
+            .and_then(|of| self.replicas.iter().find(|replica| key(replica) == of));
+        let replica = source.ok_or_else(|| {
+            let reason = "nobody has it any more";
+            let target = &self.job.target;
+            Trouble::permanent(Failure::new(Code::NoSuchDataset, "receive", target, reason, ""))
+        })?;
+        let missing = match &look.destination {
+            Destination::Absent { missing_parents } => missing_parents.as_slice(),
+            Destination::Present(_) => &[],
+        };
+        let steps = missing.iter().cloned().map(Action::CreateParent);
+        let plan = Plan {
+            snapshot: None,
+            source: Origin {
+                place: replica.place.clone(),
+                dataset: replica.name.clone(),
+                route: Route::Direct,
+            },
+            target: self.job.target.clone(),
+            kind: replica.properties.kind,
+            raw: replica.properties.encrypted && !self.job.options.decrypt,
+            steps: steps.map(|action| report::Step { action, bytes: None }).collect(),
+            bytes: None,
+            warnings: self.warnings.clone(),
+        };
+        self.tools.status.send_modify(|status| status.plan = Some(plan.clone()));
+        Ok(self.dry(plan))
+    }
+}

@@ -1,0 +1,101 @@
+//! One `zfs send` on its way into a sink.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use schema::Failure;
+use schema::byte_stream_capnp::byte_stream;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::sync::CancellationToken;
+use zfs::process::{Stream, Zfs};
+
+use crate::failure::zfs_failure;
+
+/// The bytes of stream in one message: half of the default window, so that one is on its way while
+/// the next is read.
+const CHUNK: usize = 64 << 10;
+
+/// A stream to be sent.
+pub(super) struct Outgoing {
+    pub(super) zfs: Zfs,
+    pub(super) stream: Stream,
+    pub(super) sink: byte_stream::Client,
+    pub(super) cancel: CancellationToken,
+    pub(super) _busy: Busy,
+}
+
+/// Held by the one stream that a source sends at a time; counted among the machine's.
+pub(super) struct Busy {
+    source: Rc<Cell<bool>>,
+    machine: Arc<AtomicU32>,
+}
+
+impl Busy {
+    /// `None` if the source sends already.
+    pub(super) fn begin(source: &Rc<Cell<bool>>, machine: &Arc<AtomicU32>) -> Option<Self> {
+        if source.replace(true) {
+            return None;
+        }
+        machine.fetch_add(1, Ordering::Relaxed);
+        Some(Self { source: source.clone(), machine: machine.clone() })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.source.set(false);
+        self.machine.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Outgoing {
+    /// Returns the bytes sent, once the process is gone. Ends the sink only after `zfs send` has
+    /// exited with 0.
+    pub(super) async fn run(self) -> Result<u64, Failure> {
+        let snapshot = self.stream.snapshot();
+        let mut process = self.zfs.send(&self.stream).map_err(|error| zfs_failure(&error))?;
+        tracing::info!(%snapshot, "sending");
+        let pumped = tokio::select! {
+            pumped = pump(&mut process, &self.sink) => pumped,
+            () = self.cancel.cancelled() => Err(capnp::Error::disconnected("cancelled".into())),
+        };
+        let bytes = match pumped {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                if let Err(error) = process.stop().await {
+                    tracing::warn!(%error, "cannot wait for zfs send");
+                }
+                tracing::info!(%snapshot, %error, "the receiver has gone");
+                return Err(Failure::from_exception("send", snapshot, &error));
+            }
+        };
+        let warnings = process.finish().await.map_err(|error| zfs_failure(&error))?;
+        if !warnings.is_empty() {
+            tracing::warn!(%warnings, "zfs send");
+        }
+        let ended = self.sink.end_request().send().promise.await;
+        ended.map_err(|error| Failure::from_exception("end the stream of", snapshot, &error))?;
+        Ok(bytes)
+    }
+}
+
+/// Copies a process's output into a sink, at the sink's pace.
+async fn pump(
+    output: &mut (impl AsyncRead + Unpin),
+    sink: &byte_stream::Client,
+) -> capnp::Result<u64> {
+    let mut buffer = vec![0; CHUNK];
+    let mut total = 0;
+    loop {
+        let count = output.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(total);
+        }
+        let mut request = sink.write_request();
+        request.get().set_bytes(&buffer[..count]);
+        request.send().await?;
+        total += count as u64;
+    }
+}

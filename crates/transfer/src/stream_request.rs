@@ -1,0 +1,78 @@
+//! What stream a receiver asks a source for, and its way to and from the wire.
+
+use capnp::Result;
+use schema::source_capnp::send_request;
+use schema::wire::{parse, read_snapshot, write_snapshot};
+use zfs::process::SendFlags;
+use zfs::{ResumeToken, Snapshot};
+
+use crate::plan::Base;
+
+/// A stream: one snapshot.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamRequest {
+    /// The snapshot; its GUID counts, it may be called otherwise by now.
+    pub(crate) snapshot: Snapshot,
+    /// Where the stream begins.
+    pub(crate) start: Start,
+    /// Encrypted data may be sent in the clear: someone has asked for that.
+    pub(crate) decrypt: bool,
+}
+
+/// Where a stream begins.
+#[derive(Clone, Debug)]
+pub(crate) enum Start {
+    /// At its beginning.
+    Fresh {
+        /// What an increment starts from; its GUID counts.
+        base: Option<Base>,
+        /// How it is made.
+        flags: SendFlags,
+    },
+    /// Where an earlier receive was cut; the token says all the rest.
+    Resumed(Box<ResumeToken>),
+}
+
+/// Reads a request.
+pub(crate) fn read(reader: send_request::Reader<'_>) -> Result<StreamRequest> {
+    let start = if reader.has_token() {
+        Start::Resumed(Box::new(parse(reader.get_token()?)?))
+    } else {
+        let base = if reader.has_base() {
+            let snapshot = read_snapshot(reader.get_base()?)?;
+            Some(Base { snapshot, is_bookmark: reader.get_base_is_bookmark() })
+        } else {
+            None
+        };
+        let flags = SendFlags {
+            raw: reader.get_raw(),
+            large_blocks: reader.get_large_blocks(),
+            compressed: reader.get_compressed(),
+        };
+        Start::Fresh { base, flags }
+    };
+    Ok(StreamRequest {
+        snapshot: read_snapshot(reader.get_snapshot()?)?,
+        start,
+        decrypt: reader.get_decrypt(),
+    })
+}
+
+/// Writes a request.
+pub(crate) fn write(mut builder: send_request::Builder<'_>, request: &StreamRequest) {
+    write_snapshot(builder.reborrow().init_snapshot(), &request.snapshot);
+    builder.set_decrypt(request.decrypt);
+    match &request.start {
+        Start::Resumed(token) => builder.set_token(token.as_str()),
+        Start::Fresh { base, flags } => {
+            let SendFlags { raw, large_blocks, compressed } = *flags;
+            builder.set_raw(raw);
+            builder.set_large_blocks(large_blocks);
+            builder.set_compressed(compressed);
+            if let Some(base) = base {
+                write_snapshot(builder.reborrow().init_base(), &base.snapshot);
+                builder.set_base_is_bookmark(base.is_bookmark);
+            }
+        }
+    }
+}
