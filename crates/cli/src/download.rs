@@ -116,12 +116,13 @@ async fn stay_connected(
     let mut backoff = Backoff::new();
     loop {
         tracker.connection.closed().await;
-        (tracker, _) = loop {
+        tracker = loop {
             sleep(backoff.next_delay()).await;
             let again = async {
                 let tracker = Tracker::connect(capability).await?;
                 let client = broker(&tracker, dataset).await?;
-                Ok::<_, Failure>((tracker, desk.replace(client)))
+                desk.replace(client);
+                Ok::<_, Failure>(tracker)
             };
             match again.await {
                 Ok(again) => break again,
@@ -205,4 +206,63 @@ async fn broker(tracker: &Tracker, dataset: &DatasetPath) -> Result<broker::Clie
         }
     };
     asked.await.map_err(|error| Failure::from_exception("look up", dataset, &error))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use capnp_rpc::new_client;
+    use schema::user_capnp::fleet;
+    use tokio::sync::mpsc;
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::testing::FakeTracker;
+
+    /// Has a broker for each dataset, and says when it is asked for one.
+    struct Brokers(mpsc::UnboundedSender<String>);
+
+    impl fleet::Server for Brokers {
+        async fn dataset(
+            self: Rc<Self>,
+            params: fleet::DatasetParams,
+            mut results: fleet::DatasetResults,
+        ) -> capnp::Result<()> {
+            let name = params.get()?.get_name()?.to_string()?;
+            self.0.send(name).map_err(|_| capnp::Error::failed("nobody asks".to_owned()))?;
+            outcome::write(results.get().init_outcome(), Ok(()), |mut brokered, ()| {
+                brokered.set_broker(new_client(NoBroker));
+                Ok(())
+            })
+        }
+    }
+
+    struct NoBroker;
+    impl broker::Server for NoBroker {}
+
+    #[tokio::test]
+    async fn a_tracker_that_was_restarted_is_asked_for_the_broker_again() {
+        let (told, mut asked) = mpsc::unbounded_channel();
+        let dataset: DatasetPath = "data".parse().unwrap();
+        let connected = async {
+            let before = FakeTracker::start(new_client(Brokers(told.clone())), None);
+            let tracker = Tracker::connect(&before.capability).await.unwrap();
+            let client = broker(&tracker, &dataset).await.unwrap();
+            assert_eq!(asked.recv().await.unwrap(), "data");
+            let (_broker, desk) = Broker::new(client, dataset.clone());
+            let capability = before.capability.clone();
+            let again = async {
+                let capability = before.stop().await;
+                let after = FakeTracker::start(new_client(Brokers(told)), Some(&capability));
+                assert_eq!(asked.recv().await.unwrap(), "data");
+                after.stop().await;
+            };
+            tokio::select! {
+                () = again => {}
+                never = stay_connected(&capability, tracker, &dataset, &desk) => match never {},
+            }
+        };
+        LocalSet::new().run_until(connected).await;
+    }
 }

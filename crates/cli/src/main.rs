@@ -13,6 +13,8 @@ mod output;
 mod progress;
 mod recursive;
 mod show;
+#[cfg(test)]
+mod testing;
 mod tracker;
 mod watch;
 

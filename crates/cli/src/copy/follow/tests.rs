@@ -1,10 +1,12 @@
 use ::transfer::options::Options;
-use ::transfer::wire::read_request;
+use ::transfer::wire::{read_request, write_summary};
 use schema::outcome_capnp;
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
 use super::*;
+use crate::output::examples;
+use crate::testing::FakeTracker;
 
 fn running(tracker: std::net::SocketAddr) -> Running {
     Running {
@@ -23,6 +25,24 @@ fn running(tracker: std::net::SocketAddr) -> Running {
 
 fn nowhere() -> Running {
     running(([127, 0, 0, 1], 1).into())
+}
+
+/// A transfer that has come to its end.
+struct Over(capnp::Result<Result<(), Code>>);
+
+impl transfer::Server for Over {
+    async fn observe(
+        self: Rc<Self>,
+        _: transfer::ObserveParams,
+        mut results: transfer::ObserveResults,
+    ) -> capnp::Result<()> {
+        let failure = |code| Failure::new(code, "receive", "", "a test", "");
+        let result = self.0.clone()?.map_err(failure);
+        outcome::write(results.get().init_outcome(), result, |summary, ()| {
+            write_summary(summary, &examples::summary());
+            Ok(())
+        })
+    }
 }
 
 /// A transfer at a destination that says nothing any more.
@@ -50,7 +70,8 @@ impl transfer::Server for Silent {
     }
 }
 
-/// A fleet whose agent answers to an attachment with a code, and starts whatever it is asked for.
+/// A fleet whose agent answers to an attachment with a code, and starts whatever it is asked for:
+/// a transfer that is done at once.
 #[derive(Clone)]
 struct Agent {
     attached: Result<(), Code>,
@@ -71,8 +92,7 @@ fn answer(
     let result = result.map_err(|code| Failure::new(code, "attach", "", "a test", ""));
     outcome::write(outcome, result, |mut started, id| {
         started.set_id(id);
-        let watched = CancellationToken::new();
-        started.set_transfer(new_client(Silent { watched }));
+        started.set_transfer(new_client(Over(Ok(Ok(())))));
         Ok(())
     })
 }
@@ -138,6 +158,55 @@ async fn only_what_may_pass_is_waited_for() {
         assert_eq!(find(&agent, Some("old")).await, Err((code, may_help)));
         assert!(agent.started.borrow().is_empty());
     }
+}
+
+/// How a transfer ends that first came to this end, and what was said of it.
+async fn follow(agent: &Agent, first: capnp::Result<Result<(), Code>>) -> Status {
+    let followed = async {
+        let tracker = FakeTracker::start(new_client(agent.clone()), None);
+        let running = Running { capability: tracker.capability.clone(), ..nowhere() };
+        let status = running.status.clone();
+        let connected = Tracker::connect(&tracker.capability).await.unwrap();
+        let started = Started { id: "old".to_owned(), transfer: new_client(Over(first)) };
+        running.follow(connected, started, CancellationToken::new()).await;
+        tracker.stop().await;
+        status.borrow().clone()
+    };
+    LocalSet::new().run_until(followed).await
+}
+
+#[tokio::test]
+async fn a_transfer_that_its_agent_ended_is_started_again() {
+    let agent = Agent::new(Ok(()));
+    let status = follow(&agent, Ok(Err(Code::Interrupted))).await;
+    assert_eq!(status.outcome, Some(Ok(examples::summary())));
+    assert!(agent.asked.borrow().is_empty(), "it has ended");
+    assert_eq!(agent.started.borrow().len(), 1);
+    assert!(status.notes[0].starts_with("the destination has ended"), "{:?}", status.notes);
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_out_of_sight_is_attached_to_again() {
+    let agent = Agent::new(Ok(()));
+    let gone = capnp::Error::disconnected("a test".to_owned());
+    let status = follow(&agent, Err(gone)).await;
+    assert_eq!(status.outcome, Some(Ok(examples::summary())));
+    assert!(agent.started.borrow().is_empty());
+    assert_eq!(
+        status.notes,
+        [
+            "lost sight of the transfer, which may go on: a test; looking for it for 7d",
+            "the transfer is in sight again",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn any_other_failure_is_the_end() {
+    let agent = Agent::new(Ok(()));
+    let status = follow(&agent, Ok(Err(Code::Refused))).await;
+    assert_eq!(status.outcome.unwrap().unwrap_err().code, Code::Refused);
+    assert!(agent.asked.borrow().is_empty() && agent.started.borrow().is_empty());
 }
 
 fn assert_interrupted<T>(outcome: Result<T, Failure>) {
