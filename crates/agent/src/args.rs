@@ -6,6 +6,7 @@ use clap::Parser;
 use program::config::ConfigFile;
 use schema::{Code, Failure, Machine};
 use sturdyref::Address;
+use transfer::job::Reserve;
 use zfs::PoolName;
 
 /// Announces this machine's ZFS datasets to the tracker, sends them to who may have them, and
@@ -15,8 +16,8 @@ use zfs::PoolName;
     name = "agent",
     version,
     after_help = "\
-Rights without root, by `zfs allow`: to send: send,snapshot; to receive: \
-receive,create,mount,canmount,mountpoint,userprop,destroy."
+Rights without root, by `zfs allow`: to send: send,snapshot,hold,release,bookmark; to receive: \
+receive,create,mount,canmount,mountpoint,userprop,destroy,rollback,readonly."
 )]
 pub(crate) struct Args {
     /// The location's capability file, made by the tracker; `-` reads it from standard input
@@ -31,6 +32,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "POOLS", value_delimiter = ',', required = true)]
     pub(crate) zpools: Vec<PoolName>,
 
+    /// Allow copies into this machine to discard what their source lacks, when their user asks for it
+    #[arg(long)]
+    pub(crate) allow_rollback: bool,
+
+    /// Keep this much of a pool free of what is received: 10%, or 50G
+    #[arg(long, value_name = "SIZE", default_value = "0")]
+    pub(crate) reserve: Reserve,
+
     /// Where receivers of this machine's datasets connect to
     #[arg(long, value_name = "ADDRESS", default_value = "tcp:0.0.0.0:0")]
     pub(crate) capnp_listen_address: Address,
@@ -40,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "tcp:NAME:PORT")]
     pub(crate) capnp_public_address: Option<Address>,
 
-    /// Holds the agent's key, by which the tracker knows it again
+    /// Holds the agent's key, by which the tracker knows it again, and its book of holds
     ///
     /// By default $STATE_DIRECTORY, or /var/lib/zatlas/agent/NAME as root, else
     /// zatlas/agent/NAME in the XDG state home.

@@ -1,34 +1,37 @@
 //! What the tracker may ask of this agent.
 
-use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use capnp_rpc::new_client;
 use schema::agent_capnp::agent;
 use schema::broker_capnp::dialler;
 use schema::wire::{length, parse};
-use schema::{Code, Failure, Location, broker_capnp, outcome};
-use sturdyref::{Auth, Fingerprint, Security, SturdyRef, Worker};
-use tokio::sync::{oneshot, watch};
-use transfer::broker::Broker;
-use transfer::job::{Job, new_id};
+use schema::{Code, Failure, Location, Machine, outcome};
+use sturdyref::{Auth, Fingerprint, Security, SturdyRef};
+use tokio::sync::watch;
+use transfer::holds::{self, Holds};
+use transfer::job::{Job, Permits};
 use transfer::outgoing::Tasks;
-use transfer::wire::read_request;
-use zfs::{DatasetName, PoolName};
+use transfer::wire::{CopyRequest, read_request};
+use zfs::{DatasetName, DatasetPath, PoolName, SnapshotName};
 
-use crate::tickets::{MakeSource, Ticket, Tickets, VALID};
+use crate::dialler::Dialler;
+use crate::holding;
+use crate::tickets::{Ticket, Tickets};
 use crate::transfers::Transfers;
-
-/// How long a connection of ours to a meeting may take.
-const DIAL_DEADLINE: Duration = Duration::from_secs(3);
 
 /// One session's `Agent`.
 pub(crate) struct Control {
     /// The location under which this agent is registered, once the tracker has told it.
     pub(crate) location: watch::Receiver<Option<Location>>,
+    /// This machine's name there.
+    pub(crate) machine: Machine,
     /// The pools that may be read from and received into; no others are ever touched.
     pub(crate) pools: Vec<PoolName>,
+    /// What a copy into this machine may do.
+    pub(crate) permits: Permits,
+    /// What this agent keeps from being destroyed.
+    pub(crate) holds: Holds,
     /// Makes tickets.
     pub(crate) tickets: Rc<Tickets>,
     /// Receives.
@@ -82,22 +85,43 @@ impl Control {
         }))
     }
 
-    fn job(&self, request: transfer::wire::CopyRequest) -> Result<Job, Failure> {
+    fn job(&self, request: CopyRequest) -> Result<Job, Failure> {
         let pool = self.own_pool(request.destination.place.pool)?;
         let path = request.destination.path.unwrap_or_else(|| request.dataset.clone());
         let target = DatasetName::new(pool, path).map_err(|error| {
             Failure::new(Code::Usage, "receive", "", error, "Give the destination a shorter name.")
         })?;
+        let near = self.location.borrow().clone();
+        let location = near.as_ref().map_or("", Location::as_str);
         Ok(Job {
-            id: new_id(),
+            destination: format!(r"{location}\{}\{target}", self.machine),
             dataset: request.dataset,
             target,
             from: request.from,
             snapshot: request.snapshot,
-            near: self.location.borrow().clone(),
+            near,
             dry_run: request.dry_run,
             program: "agent",
+            options: request.options,
+            permits: self.permits,
         })
+    }
+
+    async fn let_go(&self, snapshot: SnapshotName, tag: &str) -> Result<(), Failure> {
+        self.own_pool(snapshot.dataset().pool().clone())?;
+        self.holds.release(&snapshot, tag).await
+    }
+
+    async fn finish(
+        &self,
+        transfer: &str,
+        pool: PoolName,
+        path: DatasetPath,
+    ) -> Result<(), Failure> {
+        let dataset = DatasetName::new(self.own_pool(pool)?, path).map_err(|error| {
+            Failure::new(Code::Usage, "release the holds on", "", error, "Give a shorter name.")
+        })?;
+        self.holds.release_transfer(&dataset, transfer).await
     }
 }
 
@@ -114,11 +138,8 @@ impl agent::Server for Control {
             for (index, uri) in (0..).zip(&uris) {
                 list.set(index, uri.to_uri().as_str());
             }
-            builder.set_dialler(new_client(Dialler {
-                control: self.clone(),
-                ticket: Cell::new(Some(ticket)),
-                until: Instant::now() + VALID,
-            }));
+            builder
+                .set_dialler(new_client::<dialler::Client, _>(Dialler::new(self.clone(), ticket)));
             Ok(())
         })
     }
@@ -131,11 +152,7 @@ impl agent::Server for Control {
         let params = params.get()?;
         let request = read_request(params.get_request()?)?;
         let broker = params.get_broker()?;
-        let started = self.job(request).and_then(|job| {
-            let id = job.id.clone();
-            let broker = Broker::new(broker, job.dataset.clone());
-            Ok((id, self.transfers.start(job, broker)?))
-        });
+        let started = self.job(request).and_then(|job| self.transfers.start(job, broker));
         outcome::write(results.get().init_outcome(), started, |mut builder, (id, transfer)| {
             builder.set_id(&id);
             builder.set_transfer(transfer);
@@ -148,8 +165,9 @@ impl agent::Server for Control {
         params: agent::AttachParams,
         mut results: agent::AttachResults,
     ) -> capnp::Result<()> {
-        let id = params.get()?.get_id()?.to_string()?;
-        let attached = self.transfers.attach(&id);
+        let params = params.get()?;
+        let id = params.get_id()?.to_string()?;
+        let attached = self.transfers.attach(&id, params.get_broker()?);
         outcome::write(results.get().init_outcome(), attached, |mut builder, transfer| {
             builder.set_id(&id);
             builder.set_transfer(transfer);
@@ -166,90 +184,37 @@ impl agent::Server for Control {
         self.replaced.send_replace(Some(by));
         Ok(())
     }
-}
 
-/// Brings a ticket's source to a meeting, for a receiver that can't dial us: once, and as long as the
-/// ticket itself is good.
-struct Dialler {
-    control: Rc<Control>,
-    ticket: Cell<Option<Ticket>>,
-    until: Instant,
-}
-
-impl dialler::Server for Dialler {
-    async fn dial(
+    async fn holds(
         self: Rc<Self>,
-        params: dialler::DialParams,
-        mut results: dialler::DialResults,
+        params: agent::HoldsParams,
+        mut results: agent::HoldsResults,
     ) -> capnp::Result<()> {
-        let meeting: SturdyRef = parse(params.get()?.get_uri()?)?;
-        let Control { security, tasks, tracker, tickets, .. } = &*self.control;
-        let ticket = self.ticket.take().filter(|_| Instant::now() < self.until);
-        let dialled = match ticket {
-            // No meeting but at the tracker that this agent was given.
-            _ if meeting.auth != *tracker => Err(not_dialled("it is not at the tracker")),
-            None => Err(not_dialled("the ticket was used or has expired")),
-            Some(ticket) => {
-                dial(meeting, security.clone(), tickets.source(&ticket), tasks.clone()).await
-            }
-        };
-        outcome::write_nothing(results.get().init_outcome(), dialled)
+        let listed = self.holds.list(&self.pools, holds::now()).await;
+        if let Ok(holds) = &listed {
+            holding::tell(&params.get()?.get_sink()?, holds).await?;
+        }
+        outcome::write_nothing(results.get().init_outcome(), listed.map(drop))
     }
-}
 
-fn not_dialled(reason: &str) -> Failure {
-    Failure::new(Code::Refused, "meet the receiver", "", reason, "Run the command again.")
-}
+    async fn release(
+        self: Rc<Self>,
+        params: agent::ReleaseParams,
+        mut results: agent::ReleaseResults,
+    ) -> capnp::Result<()> {
+        let params = params.get()?;
+        let released = self.let_go(parse(params.get_snapshot()?)?, params.get_tag()?.to_str()?);
+        outcome::write_nothing(results.get().init_outcome(), released.await)
+    }
 
-/// Connects on a thread of its own, where the source is served until the receiver or the connection
-/// goes.
-async fn dial(
-    meeting: SturdyRef,
-    security: Security,
-    source: MakeSource,
-    tasks: Tasks,
-) -> Result<(), Failure> {
-    let failed = |address: &sturdyref::Address, reason: String| {
-        Failure::new(
-            Code::Unreachable,
-            "meet the receiver at",
-            address,
-            reason,
-            "See to it that the machines can reach the tracker's address.",
-        )
-    };
-    let address = meeting.address.clone();
-    let worker = Worker::spawn("send").map_err(|error| failed(&address, error.to_string()))?;
-    let (answer, result) = oneshot::channel();
-    let tracker = tasks.tracker.clone();
-    worker.run(move || {
-        tracker.track_future(async move {
-            let connection = match sturdyref::connect(&meeting, &security, DIAL_DEADLINE).await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    let _ = answer.send(Err(schema::text::chain(&error)));
-                    return;
-                }
-            };
-            let place: broker_capnp::meeting::Client = connection.target();
-            let mut request = place.bring_request();
-            let (source, released) = source();
-            request.get().set_source(source);
-            let brought = request.send().promise.await.map(drop).map_err(|error| error.to_string());
-            let arrived = brought.is_ok();
-            let _ = answer.send(brought);
-            if arrived {
-                tokio::select! {
-                    () = connection.closed() => {}
-                    // The receiver has gone.
-                    () = released.cancelled() => {}
-                    () = tasks.shutdown.cancelled() => {}
-                }
-            }
-        })
-    });
-    match result.await {
-        Ok(brought) => brought.map_err(|reason| failed(&address, reason)),
-        Err(_) => Err(failed(&address, "the connection's thread has ended".into())),
+    async fn release_transfer(
+        self: Rc<Self>,
+        params: agent::ReleaseTransferParams,
+        mut results: agent::ReleaseTransferResults,
+    ) -> capnp::Result<()> {
+        let params = params.get()?;
+        let (pool, dataset) = (parse(params.get_pool()?)?, parse(params.get_dataset()?)?);
+        let finished = self.finish(params.get_transfer()?.to_str()?, pool, dataset).await;
+        outcome::write_nothing(results.get().init_outcome(), finished)
     }
 }

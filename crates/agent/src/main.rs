@@ -2,12 +2,15 @@
 //!
 //! It dials the tracker and keeps it told of its pools ([`inventory`], [`follow`], [`sync`],
 //! [`uplink`]); at the tracker's request ([`control`]) it makes [`tickets`] for those who may read a
-//! dataset, and owns the [`transfers`] into this machine. It trusts the tracker no further than its
+//! dataset ([`dialler`] where they can't reach it), keeps what they may come back for ([`holding`]),
+//! and owns the [`transfers`] into this machine. It trusts the tracker no further than its
 //! own flags: no pool but those of `--zpools` is ever read or written.
 
 mod args;
 mod control;
+mod dialler;
 mod follow;
+mod holding;
 mod inventory;
 mod sync;
 mod tickets;
@@ -26,6 +29,8 @@ use program::{capability, config, exit, log, shutdown};
 use sturdyref::{Auth, Identity, SecretKey, Security};
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
+use transfer::holds::Holds;
+use transfer::job::Permits;
 use transfer::outgoing::Tasks;
 use transfer::zfs_failure;
 use zfs::Zfs;
@@ -84,9 +89,12 @@ async fn run(args: Args) -> Result<()> {
     };
     let stopping = shutdown::token()?;
     let tasks = Tasks { shutdown: stopping.clone(), ..Tasks::default() };
-    let tickets = Tickets::new(zfs.clone(), own_auth, tasks.clone());
+    let book = state.path().join("holds.json");
+    let holds = Holds::open(zfs.clone(), &args.name, book)?;
+    let tickets = Tickets::new(zfs.clone(), own_auth, tasks.clone(), holds.clone());
     let serving = tokio::task::spawn_local(listener.serve(tickets.clone(), stopping.clone()));
 
+    tokio::task::spawn_local(holding::expire(holds.clone(), args.zpools.clone()));
     let inventory = Inventory::new(args.zpools);
     tokio::task::spawn_local(follow::follow(zfs.clone(), inventory.clone()));
     let uplink = Uplink {
@@ -98,6 +106,8 @@ async fn run(args: Args) -> Result<()> {
         inventory,
         tickets,
         transfers: Transfers::new(zfs, matches!(tracker.auth, Auth::Tls(_)), tasks.clone()),
+        holds,
+        permits: Permits { rollback: args.allow_rollback, reserve: args.reserve },
         tasks: tasks.clone(),
         connect: args.connect,
         tracker: RefCell::new(tracker),

@@ -15,6 +15,7 @@ use sturdyref::{
     SturdyRef, Worker,
 };
 use tokio_util::sync::CancellationToken;
+use transfer::holds::Holds;
 use transfer::outgoing::{self, Tasks};
 use zfs::{DatasetName, Zfs};
 
@@ -42,6 +43,7 @@ pub(crate) struct Tickets {
     zfs: Zfs,
     auth: Auth,
     tasks: Tasks,
+    holds: Holds,
     /// What receivers are to dial, once that is known.
     address: RefCell<Option<Address>>,
     valid: RefCell<HashMap<IdDigest, Valid>>,
@@ -49,8 +51,9 @@ pub(crate) struct Tickets {
 
 impl Tickets {
     /// No tickets yet; those minted later are for a listener with this authentication.
-    pub(crate) fn new(zfs: Zfs, auth: Auth, tasks: Tasks) -> Rc<Self> {
-        Rc::new(Self { zfs, auth, tasks, address: RefCell::default(), valid: RefCell::default() })
+    pub(crate) fn new(zfs: Zfs, auth: Auth, tasks: Tasks, holds: Holds) -> Rc<Self> {
+        let (address, valid) = (RefCell::default(), RefCell::default());
+        Rc::new(Self { zfs, auth, tasks, holds, address, valid })
     }
 
     /// Sets what receivers are told to dial.
@@ -94,9 +97,9 @@ impl Tickets {
 
     /// Serves a ticket's dataset, on whatever thread this is called.
     pub(crate) fn source(&self, ticket: &Ticket) -> MakeSource {
-        let (zfs, tasks) = (self.zfs.clone(), self.tasks.clone());
+        let (zfs, tasks, holds) = (self.zfs.clone(), self.tasks.clone(), self.holds.clone());
         let Ticket { dataset, may_snapshot, .. } = ticket.clone();
-        Box::new(move || outgoing::serve(zfs, dataset, may_snapshot, tasks))
+        Box::new(move || outgoing::serve(zfs, dataset, may_snapshot, tasks, holds))
     }
 }
 
@@ -119,7 +122,9 @@ mod tests {
     use super::*;
 
     fn tickets() -> Rc<Tickets> {
-        let tickets = Tickets::new(Zfs::default(), Auth::Insecure, Tasks::default());
+        let book = "/nonexistent/holds.json".into();
+        let holds = Holds::open(Zfs::default(), &"m".parse().unwrap(), book).unwrap();
+        let tickets = Tickets::new(Zfs::default(), Auth::Insecure, Tasks::default(), holds);
         tickets.advertise("tcp:192.0.2.1:1".parse().unwrap());
         tickets
     }

@@ -8,13 +8,14 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use schema::broker_capnp::broker;
 use schema::transfer_capnp::{observer, transfer as transfer_server};
 use schema::{Code, Failure, outcome};
 use sturdyref::Worker;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use transfer::broker::Broker;
+use transfer::broker::{Broker, Desk};
 use transfer::job::{self, Job, Tools};
 use transfer::outgoing::Tasks;
 use transfer::report::{Status, Summary};
@@ -45,6 +46,8 @@ struct Known {
 struct Handle {
     status: watch::Receiver<Status>,
     cancel: CancellationToken,
+    /// Where its broker is replaced.
+    desk: Desk,
 }
 
 impl Transfers {
@@ -53,12 +56,12 @@ impl Transfers {
         Rc::new(Self { zfs, tls, tasks, known: RefCell::default() })
     }
 
-    /// Begins a transfer.
+    /// Begins a transfer; gives the id by which it is found again.
     pub(crate) fn start(
         &self,
         job: Job,
-        broker: Broker,
-    ) -> Result<transfer_server::Client, Failure> {
+        broker: broker::Client,
+    ) -> Result<(String, transfer_server::Client), Failure> {
         if self.tasks.shutdown.is_cancelled() {
             return Err(Failure::new(
                 Code::Offline,
@@ -77,29 +80,37 @@ impl Transfers {
                 "Wait until other transfers have ended.",
             )
         })?;
-        tracing::info!(id = %job.id, dataset = %job.dataset, target = %job.target, "transfer begins");
+        let id = job::new_id();
+        tracing::info!(%id, dataset = %job.dataset, target = %job.target, "transfer begins");
         let (status, watched) = watch::channel(Status::default());
         let cancel = self.tasks.shutdown.child_token();
-        let handle = Handle { status: watched, cancel: cancel.clone() };
-        self.known.borrow_mut().remember(job.id.clone(), handle.clone());
+        let (broker, desk) = Broker::new(broker, job.dataset.clone());
+        let handle = Handle { status: watched, cancel: cancel.clone(), desk };
+        self.known.borrow_mut().remember(id.clone(), handle.clone());
         let tools = Tools { zfs: self.zfs.clone(), broker, tls: self.tls, status, cancel };
         let tracker = self.tasks.tracker.clone();
         worker.run(move || tracker.track_future(job::run(job, tools)));
-        Ok(handle.client())
+        Ok((id, handle.client()))
     }
 
-    /// A transfer that was begun before.
-    pub(crate) fn attach(&self, id: &str) -> Result<transfer_server::Client, Failure> {
-        let known = self.known.borrow();
-        known.transfers.get(id).cloned().map(Handle::client).ok_or_else(|| {
+    /// A transfer that was begun before. It goes on with this broker: the one that it had may have
+    /// been lost with a connection to the tracker.
+    pub(crate) fn attach(
+        &self,
+        id: &str,
+        broker: broker::Client,
+    ) -> Result<transfer_server::Client, Failure> {
+        let handle = self.known.borrow().transfers.get(id).cloned().ok_or_else(|| {
             Failure::new(
-                Code::Failed,
+                Code::NoSuchTransfer,
                 "watch the transfer",
                 id,
                 "this agent knows of no such transfer; it may have been started anew",
                 "Run the command again.",
             )
-        })
+        })?;
+        handle.desk.replace(broker);
+        Ok(handle.client())
     }
 }
 

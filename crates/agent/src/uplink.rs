@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -14,6 +15,8 @@ use schema::{Location, Machine, outcome};
 use sturdyref::{Address, Auth, Backoff, Connection, Fingerprint, Security, SturdyRef};
 use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
+use transfer::holds::Holds;
+use transfer::job::Permits;
 use transfer::outgoing::Tasks;
 
 use crate::control::Control;
@@ -49,6 +52,9 @@ pub(crate) struct Uplink {
     pub(crate) inventory: Rc<Inventory>,
     pub(crate) tickets: Rc<Tickets>,
     pub(crate) transfers: Rc<Transfers>,
+    pub(crate) holds: Holds,
+    /// What a copy into this machine may do.
+    pub(crate) permits: Permits,
     pub(crate) tasks: Tasks,
 }
 
@@ -93,7 +99,7 @@ impl Uplink {
             tracing::info!(%location, machine = %self.machine, "registered with the tracker");
             backoff.reset();
             tokio::select! {
-                error = heartbeats(&session) => Err(error),
+                error = heartbeats(&session, &self.tasks.sending) => Err(error),
                 error = sync::bring_up_to_date(&self.inventory, &session) => Err(error),
                 () = connection.closed() => Err(anyhow!("the connection was closed")),
             }
@@ -142,7 +148,10 @@ impl Uplink {
         let location = watch::Sender::new(None);
         let control = Control {
             location: location.subscribe(),
+            machine: self.machine.clone(),
             pools: pools.clone(),
+            permits: self.permits,
+            holds: self.holds.clone(),
             tickets: self.tickets.clone(),
             transfers: self.transfers.clone(),
             security: self.security.clone(),
@@ -196,12 +205,14 @@ impl Uplink {
     }
 }
 
-/// Calls again and again; returns why that can't go on.
-async fn heartbeats(session: &session::Client) -> anyhow::Error {
+/// Calls again and again, telling how many streams are sent; returns why that can't go on.
+async fn heartbeats(session: &session::Client, sending: &AtomicU32) -> anyhow::Error {
     let mut ticks = interval(HEARTBEAT);
     loop {
         ticks.tick().await;
-        match timeout(SILENCE, session.heartbeat_request().send().promise).await {
+        let mut heartbeat = session.heartbeat_request();
+        heartbeat.get().set_sending(sending.load(Ordering::Relaxed));
+        match timeout(SILENCE, heartbeat.send().promise).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return error.into(),
             Err(_) => return anyhow!("the tracker has been silent for {} s", SILENCE.as_secs()),

@@ -16,8 +16,9 @@ use crate::updates::Updates;
 
 /// A machine that has said nothing for this long is offline.
 pub(crate) const SILENCE: Duration = Duration::from_secs(15);
-/// What needs no more than a few commands is answered within this time.
-const ANSWER: Duration = Duration::from_secs(30);
+/// What needs no more than a few commands is answered within this time: less than whoever has asked
+/// for it waits.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// A connected machine.
 pub(crate) struct Line {
