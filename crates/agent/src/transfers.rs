@@ -207,3 +207,6 @@ impl transfer_server::Server for Handle {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
