@@ -59,7 +59,7 @@ impl Command<'_> {
             let view = view(&item, &Rc::default());
             let summary = transfer(item, view).await?;
             if wish.json {
-                to_stdout(&print(&SummaryDocument::from(&summary))?)?;
+                to_stdout(&print(&SummaryDocument::new(&summary, wish.dry_run))?)?;
             }
             return Ok(());
         }
@@ -78,9 +78,9 @@ impl Command<'_> {
         };
         let ended = recursive::in_order(items, jobs, &self.cancel, run).await;
         if wish.json {
-            to_stdout(&print(&recursive::document(&ended))?)?;
+            to_stdout(&print(&recursive::document(&ended, wish.dry_run))?)?;
         }
-        for line in recursive::summary_lines(&ended) {
+        for line in recursive::summary_lines(&ended, wish.dry_run) {
             console.say(&line);
         }
         Ok(recursive::result(&ended)?)

@@ -263,6 +263,7 @@ mod tests {
                 never = stay_connected(&capability, tracker, &dataset, &desk) => match never {},
             }
         };
-        LocalSet::new().run_until(connected).await;
+        let deadline = Duration::from_secs(60);
+        LocalSet::new().run_until(tokio::time::timeout(deadline, connected)).await.unwrap();
     }
 }

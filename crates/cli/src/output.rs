@@ -101,7 +101,7 @@ pub(crate) mod examples {
         Summary { plan: plan(Vec::new()), bytes: 0, sources: Vec::new(), retries: 0, ..summary() }
     }
 
-    /// Of a dry run.
+    /// Of a dry run that found something to do.
     pub(crate) fn dry(plan: Plan) -> Summary {
         Summary { plan, guid: None, ..up_to_date() }
     }

@@ -146,10 +146,10 @@ pub(crate) struct SummaryDocument<'a> {
     verified_guid: Option<String>,
 }
 
-impl<'a> From<&'a Summary> for SummaryDocument<'a> {
-    fn from(summary: &'a Summary) -> Self {
+impl<'a> SummaryDocument<'a> {
+    pub(crate) fn new(summary: &'a Summary, dry_run: bool) -> Self {
         Self {
-            dry_run: summary.guid.is_none(),
+            dry_run,
             plan: (&summary.plan).into(),
             bytes: summary.bytes,
             seconds: seconds(summary.elapsed),
@@ -248,7 +248,7 @@ mod tests {
         let summary = examples::summary();
         let one = json!({ "name": "one", "guid": "2", "creation": 0 });
         assert_eq!(
-            value(SummaryDocument::from(&summary)),
+            value(SummaryDocument::new(&summary, false)),
             json!({
                 "dryRun": false,
                 "snapshot": one,
@@ -292,15 +292,15 @@ mod tests {
         let untaken = Plan { snapshot: None, ..examples::plan(Vec::new()) };
         for (summary, dry_run, up_to_date) in [
             (examples::up_to_date(), false, true),
-            (examples::dry(examples::plan(Vec::new())), true, true),
+            (examples::up_to_date(), true, true),
             (examples::dry(untaken), true, false),
         ] {
-            let document = value(SummaryDocument::from(&summary));
+            let document = value(SummaryDocument::new(&summary, dry_run));
             assert_eq!(
                 (&document["dryRun"], &document["upToDate"]),
                 (&dry_run.into(), &up_to_date.into())
             );
-            assert_eq!(document["verifiedGuid"].is_null(), dry_run);
+            assert_eq!(document["verifiedGuid"].is_null(), summary.guid.is_none());
         }
     }
 

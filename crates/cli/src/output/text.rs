@@ -125,17 +125,18 @@ pub(crate) fn summary_lines(
     summary: &Summary,
     dataset: &DatasetPath,
     destination: &Destination,
+    dry_run: bool,
 ) -> Vec<String> {
     let plan = &summary.plan;
     let mut lines = Vec::new();
     if let (true, Some(snapshot)) = (is_up_to_date(plan), &plan.snapshot) {
         lines.push(format!("nothing to do: {} is there already", identified(snapshot)));
     }
-    let Some(guid) = summary.guid else {
+    if dry_run {
         lines.push("dry run: nothing was done".to_owned());
         return lines;
-    };
-    if lines.is_empty() {
+    }
+    if let (true, Some(guid)) = (lines.is_empty(), summary.guid) {
         lines.push(format!(
             "done: {} in {}, {}/s, {}, GUID {guid} verified",
             Bytes(summary.bytes),
@@ -297,7 +298,7 @@ mod tests {
     #[test]
     fn a_summary_tells_sources_and_how_to_mount() {
         assert_eq!(
-            summary_lines(&summary(), &dataset(), &there()),
+            summary_lines(&summary(), &dataset(), &there(), false),
             [
                 "done: 3.0 MiB in 1.5 s, 2.0 MiB/s, 1 retry, GUID 2 verified",
                 r"1.0 MiB from dc\m\tank, directly; left: it sent nothing for 60 s",
@@ -307,7 +308,7 @@ mod tests {
         );
         let mut volume = summary();
         (volume.plan.kind, volume.plan.raw) = (Kind::Volume, true);
-        let lines = summary_lines(&volume, &dataset(), &Destination::Here);
+        let lines = summary_lines(&volume, &dataset(), &Destination::Here, false);
         let use_it =
             "to use it, open the block device: zfs load-key 'home/a' && ls '/dev/zvol/home/a'";
         assert_eq!(lines.last().unwrap(), use_it);
@@ -320,13 +321,13 @@ mod tests {
         let mount = "to use it, mount it: zfs mount 'home/a'";
         let mut untaken = plan(Vec::new());
         untaken.snapshot = None;
-        for (summary, lines) in [
-            (up_to_date(), &[nothing, mount][..]),
-            (dry(plan(Vec::new())), &[nothing, dry_run]),
-            (dry(plan(vec![send("one", None)])), &[dry_run]),
-            (dry(untaken), &[dry_run]),
+        for (summary, dry, lines) in [
+            (up_to_date(), false, &[nothing, mount][..]),
+            (up_to_date(), true, &[nothing, dry_run]),
+            (dry(plan(vec![send("one", None)])), true, &[dry_run]),
+            (dry(untaken), true, &[dry_run]),
         ] {
-            assert_eq!(summary_lines(&summary, &dataset(), &Destination::Here), lines);
+            assert_eq!(summary_lines(&summary, &dataset(), &Destination::Here, dry), lines);
         }
     }
 }

@@ -68,9 +68,13 @@ impl<'a> Event<'a> {
         Self { dataset, what: What::Note { note } }
     }
 
-    pub(super) fn outcome(dataset: &'a str, outcome: Result<&'a Summary, &'a Failure>) -> Self {
+    pub(super) fn outcome(
+        dataset: &'a str,
+        outcome: Result<&'a Summary, &'a Failure>,
+        dry_run: bool,
+    ) -> Self {
         let what = match outcome {
-            Ok(summary) => What::Summary { summary: summary.into() },
+            Ok(summary) => What::Summary { summary: SummaryDocument::new(summary, dry_run) },
             Err(failure) => What::Failure { failure: failure.into() },
         };
         Self { dataset, what }
@@ -131,10 +135,13 @@ mod tests {
             })
         );
         assert_eq!(parse(&Event::plan("a", &summary.plan))["plan"]["target"], "home/a");
-        assert_eq!(parse(&Event::outcome("a", Ok(&summary)))["summary"]["verifiedGuid"], "2");
+        assert_eq!(
+            parse(&Event::outcome("a", Ok(&summary), false))["summary"]["verifiedGuid"],
+            "2"
+        );
         let failure = Failure::new(Code::Refused, "receive", "home/a", "no space", "Free some.");
         assert_eq!(
-            parse(&Event::outcome("a", Err(&failure))),
+            parse(&Event::outcome("a", Err(&failure), false)),
             json!({
                 "dataset": "a",
                 "event": "failure",

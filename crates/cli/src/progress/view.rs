@@ -143,10 +143,10 @@ impl View {
         }
         match (&self.how, outcome) {
             (How::Json, _) => {
-                self.event(&Event::outcome(self.dataset.as_str(), outcome.as_ref()));
+                self.event(&Event::outcome(self.dataset.as_str(), outcome.as_ref(), self.dry_run));
             }
             (_, Ok(summary)) => {
-                self.lines(summary_lines(summary, &self.dataset, &self.destination));
+                self.lines(summary_lines(summary, &self.dataset, &self.destination, self.dry_run));
             }
             (_, Err(_)) => {}
         }

@@ -39,7 +39,7 @@ impl Counts {
 }
 
 /// The last lines.
-pub(crate) fn summary_lines(all: &[Ended]) -> Vec<String> {
+pub(crate) fn summary_lines(all: &[Ended], dry_run: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for Ended { item, outcome } in all {
         if let Outcome::Skipped(why) = outcome {
@@ -47,11 +47,7 @@ pub(crate) fn summary_lines(all: &[Ended]) -> Vec<String> {
         }
     }
     let Counts { done, up_to_date, failed, skipped, bytes } = Counts::of(all);
-    let planned = all.iter().any(|ended| match &ended.outcome {
-        Outcome::Done(summary) => summary.guid.is_none(),
-        _ => false,
-    });
-    let done_or_planned = if planned { "planned" } else { "done" };
+    let done_or_planned = if dry_run { "planned" } else { "done" };
     lines.push(format!(
         "{} datasets: {done} {done_or_planned}, {up_to_date} up to date, {failed} failed, {skipped} \
          skipped; {}",
@@ -87,16 +83,18 @@ enum OutcomeDocument<'a> {
 }
 
 /// All that was done, by name.
-pub(crate) fn document(all: &[Ended]) -> Document<'_> {
+pub(crate) fn document(all: &[Ended], dry_run: bool) -> Document<'_> {
     let mut datasets: Vec<DatasetDocument<'_>> = all
         .iter()
         .map(|ended| DatasetDocument {
             dataset: ended.item.dataset.as_str(),
             outcome: match &ended.outcome {
                 Outcome::Done(summary) if is_up_to_date(&summary.plan) => {
-                    OutcomeDocument::UpToDate(Box::new(summary.into()))
+                    OutcomeDocument::UpToDate(Box::new(SummaryDocument::new(summary, dry_run)))
                 }
-                Outcome::Done(summary) => OutcomeDocument::Done(Box::new(summary.into())),
+                Outcome::Done(summary) => {
+                    OutcomeDocument::Done(Box::new(SummaryDocument::new(summary, dry_run)))
+                }
                 Outcome::Failed(failure) => OutcomeDocument::Failed { failure: failure.into() },
                 Outcome::Skipped(reason) => OutcomeDocument::Skipped { reason },
             },
@@ -170,23 +168,23 @@ mod tests {
     #[test]
     fn the_last_lines_count_all_and_name_the_skipped() {
         assert_eq!(
-            summary_lines(&all()),
+            summary_lines(&all(), false),
             [
                 "b/d: skipped: b was not transferred",
                 "5 datasets: 1 done, 1 up to date, 2 failed, 1 skipped; 3.0 MiB",
             ]
         );
-        let dry = ended("a", Outcome::Done(examples::dry(examples::plan(Vec::new()))));
+        let dry = ended("a", Outcome::Done(examples::up_to_date()));
         let planned = examples::dry(examples::plan(vec![examples::send("one", None)]));
         assert_eq!(
-            summary_lines(&[dry, ended("b", Outcome::Done(planned))]),
+            summary_lines(&[dry, ended("b", Outcome::Done(planned))], true),
             ["2 datasets: 1 planned, 1 up to date, 0 failed, 0 skipped; 0 B"]
         );
     }
 
     #[test]
     fn the_document_lists_all_by_name() {
-        let document = serde_json::to_value(document(&all())).unwrap();
+        let document = serde_json::to_value(document(&all(), false)).unwrap();
         let datasets = document["datasets"].as_array().unwrap();
         let told: Vec<(&str, &str)> = datasets
             .iter()
