@@ -165,7 +165,7 @@ fn write(path: &Path, lines: &[Line]) -> io::Result<()> {
     let temporary = path.with_added_extension("new");
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(&serde_json::to_vec_pretty(lines)?)?;
+    writeln!(file, "{}", serde_json::to_string_pretty(lines)?)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
