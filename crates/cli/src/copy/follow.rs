@@ -57,6 +57,7 @@ impl Running {
         cancel: CancellationToken,
     ) {
         let mut backoff = Backoff::new();
+        let mut restarts = 0;
         let outcome = loop {
             let lost = match self.observe(&started.transfer, &cancel).await {
                 Ok(Err(failure)) if failure.code == Code::Interrupted && !cancel.is_cancelled() => {
@@ -84,11 +85,15 @@ impl Running {
             match self.find(known, &mut backoff, &cancel).await {
                 Ok(found) => {
                     self.note(found.note().to_owned());
+                    restarts += u32::from(found.anew);
                     (tracker, started) = (found.tracker, found.started);
                 }
                 Err(failure) => break Err(failure),
             }
         };
+        // The agent that was started last knows only of its own.
+        let outcome =
+            outcome.map(|summary| Summary { retries: summary.retries + restarts, ..summary });
         self.status.send_modify(|status| status.outcome = Some(outcome));
     }
 
