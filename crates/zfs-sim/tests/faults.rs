@@ -197,6 +197,48 @@ fn a_killed_increment_goes_on_from_where_it_was() {
 }
 
 #[test]
+fn kills_at_any_moment_leave_what_the_next_command_reads() {
+    let seed = std::process::id();
+    println!("seed {seed}");
+    let mut state = u64::from(seed) | 1;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    };
+    let sim = Sim::new();
+    let exists = |name: &str| sim.zfs(&["list", name]).output().unwrap().status.success();
+    for _ in 0..10 {
+        while !exists("back/a@2") {
+            let token = sim.token();
+            let mut send = match token.as_str() {
+                "-" => sim.zfs(&["send", "-i", "@1", "tank/a@2"]),
+                token => sim.zfs(&["send", "-t", token]),
+            };
+            let mut send = send.stdout(Stdio::piped()).spawn().unwrap();
+            let mut receive = sim.zfs(&["receive", "-s", "-u", "back/a"]);
+            receive.stdin(send.stdout.take().unwrap()).stderr(Stdio::null());
+            let mut receive = receive.spawn().unwrap();
+            // Some moment, whichever; nothing is waited for.
+            std::thread::sleep(Duration::from_micros(random(100_000)));
+            let victims =
+                if random(2) == 0 { [&mut receive, &mut send] } else { [&mut send, &mut receive] };
+            victims.into_iter().for_each(|victim| {
+                drop(victim.kill());
+                victim.wait().unwrap();
+            });
+        }
+        sim.assert_complete();
+        while exists("back/a@2") || sim.token() != "-" {
+            let mut rollback = sim.zfs(&["rollback", "-r", "back/a@1"]).spawn().unwrap();
+            std::thread::sleep(Duration::from_micros(random(20_000)));
+            drop(rollback.kill());
+            rollback.wait().unwrap();
+        }
+        assert!(fs::read(sim.data("back/a").join("file")).unwrap() == noise(1));
+    }
+}
+
+#[test]
 fn a_change_of_files_that_a_kill_interrupted_is_finished() {
     let sim = Sim::new();
     assert!(sim.receive(&sim.increment(), "back/a", &[]).status.success());
@@ -214,6 +256,27 @@ fn a_change_of_files_that_a_kill_interrupted_is_finished() {
     assert!(fs::read(path.join("file")).unwrap() == noise(1), "what the next command finds");
     let again = sim.ok(sim.zfs(&["get", "-Hp", "-o", "value", "written", "back/a@1"]));
     assert!(again.trim().parse::<u64>().unwrap() > 4_000_000);
+}
+
+#[test]
+fn what_a_killed_process_left_is_in_nobodys_way() {
+    let sim = Sim::new();
+    let used = |path: &Path| path.file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap();
+    let last = used(&sim.data("back/a@1"));
+    for id in last + 1..last + 5 {
+        let left = sim.0.path().join(format!("state/pools/back/data/{id}"));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("left"), "by a process that was killed before it could commit")
+            .unwrap();
+    }
+    assert!(sim.receive(&sim.increment(), "back/a", &[]).status.success());
+    sim.ok(sim.zfs(&["create", "back/b"]));
+    sim.ok(sim.zfs(&["snapshot", "back/b@1"]));
+    let full = sim.zfs(&["send", "tank/a@1"]).output().unwrap().stdout;
+    assert!(sim.receive(&full, "back/c", &[]).status.success());
+    for name in ["back/a", "back/a@2", "back/b", "back/b@1", "back/c"] {
+        assert!(!sim.data(name).join("left").exists(), "{name}");
+    }
 }
 
 #[test]

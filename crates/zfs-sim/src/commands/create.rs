@@ -122,7 +122,7 @@ fn add(
     mount: bool,
 ) -> Result<()> {
     let createtxg = pool.next_txg();
-    let id = pool.next_id();
+    let id = pool.next_id()?;
     pool.history(name, id, "create", "");
     for (property, value) in &properties {
         pool.history(name, id, "set", &format!("{property}={value}"));

@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         if pool.get(&name).is_some() {
             continue;
         }
-        let (id, guid) = (pool.next_id(), new_guid()?);
+        let (id, guid) = (pool.next_id()?, new_guid()?);
         let dataset = Dataset {
             id,
             guid,
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
             becomes: None,
         };
         pool.put(&name, Node::Dataset(dataset));
-        let (id, guid) = (pool.next_id(), new_guid()?);
+        let (id, guid) = (pool.next_id()?, new_guid()?);
         let snapshot = Snapshot {
             id,
             guid,

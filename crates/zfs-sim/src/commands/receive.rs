@@ -82,7 +82,7 @@ fn receive(
         }
         Admission::Unfit => return finish::unfit(pool, on, begin),
         Admission::Rest(id) => *id,
-        _ => pool.next_id(),
+        Admission::New | Admission::Increment(_) => pool.next_id()?,
     };
     let Some(busy) = Busy::receiving(pool.dir(), id)? else {
         return Err(admission::busy(&pool, on, begin));
@@ -96,21 +96,18 @@ fn receive(
         features: begin.features,
         resumable,
     };
-    match &admission {
-        Admission::New => {
-            make(&mut pool, on, receiving, begin.is_volume, properties.clone())?;
-        }
+    match admission {
+        Admission::New => make(&mut pool, on, receiving, begin.is_volume, properties.clone())?,
         Admission::Increment(base) => {
-            tree::copy(&pool.data(*base), &data)?;
+            tree::copy(&pool.data(base), &data)?;
             pool.next_txg();
             pool.history(&format!("{on}/%recv"), id, "receive", "");
             pool.change(on, |dataset| dataset.receiving = Some(receiving));
         }
-        Admission::Rest(_) | Admission::Ignored | Admission::Unfit => {
-            pool.change(on, |dataset| {
-                dataset.receiving.iter_mut().for_each(|partial| partial.resumable = resumable);
-            });
-        }
+        // The token goes on naming the first sender's snapshot.
+        _ => pool.change(on, |dataset| {
+            dataset.receiving.iter_mut().for_each(|partial| partial.resumable = resumable);
+        }),
     }
     let owner = pool.dataset(on).context("the dataset vanished")?.id;
     let space = restore::Space::of(&pool, on)?;

@@ -97,7 +97,7 @@ fn take(pool: &mut Pool, wanted: &[String], properties: &Properties) -> Result<(
     for name in wanted {
         let on = name::dataset(name);
         let Some(dataset) = pool.dataset(on).cloned() else { return Err(missing(on)) };
-        let id = pool.next_id();
+        let id = pool.next_id()?;
         tree::copy(&pool.data(dataset.id), &pool.data(id))?;
         let snapshot = Snapshot {
             id,

@@ -89,7 +89,7 @@ impl Pool {
             events: Vec::new(),
             _lock: lock,
         };
-        let id = pool.next_id();
+        let id = pool.next_id()?;
         pool.put(name, root(id));
         Ok(pool)
     }
@@ -225,10 +225,13 @@ impl Pool {
         self.header.txg
     }
 
-    /// An ID for new data.
-    pub(crate) fn next_id(&mut self) -> u64 {
+    /// An ID for new data, of which there is nothing: what a process left that was killed before it could
+    /// commit is removed.
+    pub(crate) fn next_id(&mut self) -> Result<u64> {
         self.header.id += 1;
-        self.header.id
+        remove_all(&self.data(self.header.id))?;
+        busy::forget(&self.dir, self.header.id)?;
+        Ok(self.header.id)
     }
 
     /// Adds or replaces what goes by a name.

@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -107,6 +108,19 @@ impl Backend {
     /// Looks at a filesystem's files without changing anything, not even when they were read.
     pub(crate) fn reading<T>(&self, dataset: &str, work: impl FnOnce(&Path) -> T) -> T {
         self.mounted(dataset, "ro,", work)
+    }
+
+    /// Where a volume's bytes are, once they are there.
+    pub(crate) fn volume(&self, dataset: &str) -> PathBuf {
+        if !self.real {
+            return self.ok(&format!("zfs path '{dataset}'")).trim_end_matches('\n').into();
+        }
+        let device = Path::new("/dev/zvol").join(dataset);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !device.exists() {
+            assert!(Instant::now() < deadline, "{} never came", device.display());
+        }
+        device
     }
 
     fn mounted<T>(&self, dataset: &str, options: &str, work: impl FnOnce(&Path) -> T) -> T {

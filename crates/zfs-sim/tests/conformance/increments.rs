@@ -139,6 +139,28 @@ fn another_replica_goes_on_with_a_first_receive() {
 }
 
 #[test]
+fn a_volumes_increment_can_be_resumed() {
+    let backend = Backend::with_pools(&["tank", "back"]);
+    backend.ok("zfs create -s -V 8M tank/v");
+    let write = |bytes: &[u8], offset| {
+        let volume = File::options().write(true).open(backend.volume("tank/v")).unwrap();
+        volume.write_all_at(bytes, offset).unwrap();
+        volume.sync_all().unwrap();
+    };
+    write(&noise(3_000_000), 0);
+    backend.ok("zfs snapshot tank/v@1 && zfs send tank/v@1 | zfs receive -u back/v");
+    write(&noise(2_000_001)[1..], 500_000);
+    write(b"the end", (8 << 20) - 7);
+    backend.ok("zfs snapshot tank/v@2");
+    backend.run("zfs send -i @1 tank/v@2 | head -c 1000000 | zfs receive -s -u back/v");
+    let token = TOKEN.replace("back/a", "back/v");
+    backend.ok(&format!("zfs send -t $({token}) | zfs receive -s -u back/v"));
+    let read = |volume| fs::read(backend.volume(volume)).unwrap();
+    assert!(read("back/v") == read("tank/v"));
+    assert_eq!(property(&backend, "guid", "back/v@2"), property(&backend, "guid", "tank/v@2"));
+}
+
+#[test]
 fn a_running_increment_keeps_others_out_and_nothing_else() {
     let backend = two_states();
     backend.ok("zfs send -i @1 tank/a@2 > stream");

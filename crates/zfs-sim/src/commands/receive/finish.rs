@@ -45,7 +45,7 @@ pub(super) fn complete(
     let (first, begin) = (dataset.is_inconsistent(), arrived.begin);
     let name = format!("{on}@{}", arrived.label);
     let (id, written) = if first {
-        let id = pool.next_id();
+        let id = pool.next_id()?;
         tree::copy(&pool.data(dataset.id), &pool.data(id))?;
         (id, None)
     } else {

@@ -37,49 +37,27 @@ impl Base {
         given: &str,
         dry_run: bool,
     ) -> Result<Self> {
-        let mut full = given.to_owned();
-        if !given.contains(['@', '#']) {
-            eprintln!(
-                "Warning: incremental source didn't specify type, assuming snapshot. Use '@' or '#' prefix to avoid ambiguity."
-            );
-            full = format!("@{given}");
-        }
-        if full.starts_with(['@', '#']) {
-            full = format!("{}{full}", name::dataset(of));
-        }
-        if full.contains('@') {
-            // In another pool, it need only exist.
-            drop(
-                (name::pool(&full) != pool.name)
-                    .then(|| existing(&Root::open()?, &full, Kinds::SNAPSHOT, Access::Read))
-                    .transpose()?,
-            );
-            if let Some(complaint) = name::complaint(&full, Kinds::SNAPSHOT) {
-                return Err(Failure::error(format!("cannot open '{full}': {complaint}")));
-            }
-            if name::pool(&full) == pool.name && pool.get(&full).is_none() {
-                return Err(Failure::error(format!(
-                    "cannot open '{full}': dataset does not exist"
-                )));
-            }
-        }
+        let full = full_name(of, given);
         let is_bookmark = full.contains('#');
-        let earlier = || match is_bookmark && dry_run {
-            true => warning(of, "Invalid cross-device link"),
-            false => warning(of, "not an earlier snapshot from the same fs"),
+        if !is_bookmark {
+            must_exist(pool, &full)?;
+        }
+        let Some(node) = pool.get(&full).filter(|_| name::dataset(&full) == name::dataset(of))
+        else {
+            return Err(match (is_bookmark, dry_run) {
+                (false, _) => warning(of, "not an earlier snapshot from the same fs"),
+                (true, false) => {
+                    warning(of, &format!("incremental source ({full}) does not exist"))
+                }
+                (true, true) => warning(of, "No such process"),
+            });
         };
-        let missing = || match dry_run {
-            true => warning(of, "No such process"),
-            false => warning(of, &format!("incremental source ({full}) does not exist")),
-        };
-        let Some(node) = pool.get(&full) else {
-            return Err(if is_bookmark { missing() } else { earlier() });
-        };
-        Self::new(&full, node)
-            .filter(|_| {
-                name::dataset(&full) == name::dataset(of) && node.createtxg() < snapshot.createtxg
-            })
-            .ok_or_else(earlier)
+        Self::new(&full, node).filter(|_| node.createtxg() < snapshot.createtxg).ok_or_else(|| {
+            match is_bookmark && dry_run {
+                true => warning(of, "Invalid cross-device link"),
+                false => warning(of, "not an earlier snapshot from the same fs"),
+            }
+        })
     }
 
     /// None for what is neither a snapshot nor a bookmark.
@@ -90,5 +68,34 @@ impl Base {
             Node::Dataset(_) => return None,
         };
         Some(Self { name: name.to_owned(), guid: node.guid(), id })
+    }
+}
+
+/// What `-i` means: a snapshot unless it says otherwise, of the same dataset unless it names one.
+fn full_name(of: &str, given: &str) -> String {
+    let mut full = given.to_owned();
+    if !given.contains(['@', '#']) {
+        eprintln!(
+            "Warning: incremental source didn't specify type, assuming snapshot. Use '@' or '#' prefix to avoid ambiguity."
+        );
+        full.insert(0, '@');
+    }
+    if full.starts_with(['@', '#']) {
+        full.insert_str(0, name::dataset(of));
+    }
+    full
+}
+
+/// A snapshot to start from must exist, even where it can't serve.
+fn must_exist(pool: &Pool, name: &str) -> Result<()> {
+    if name::pool(name) != pool.name {
+        return existing(&Root::open()?, name, Kinds::SNAPSHOT, Access::Read).map(drop);
+    }
+    match name::complaint(name, Kinds::SNAPSHOT) {
+        Some(complaint) => Err(Failure::error(format!("cannot open '{name}': {complaint}"))),
+        None if pool.get(name).is_none() => {
+            Err(Failure::error(format!("cannot open '{name}': dataset does not exist")))
+        }
+        None => Ok(()),
     }
 }
