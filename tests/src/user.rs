@@ -1,9 +1,13 @@
 //! Someone with a capability who speaks to the tracker without the cli.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use schema::broker_capnp::{broker, rendezvous};
 use schema::user_capnp::{fleet, user};
-use schema::{Failure, outcome};
-use sturdyref::{Connection, Identity, Security, SturdyRef};
-use transfer::broker::Broker;
+use schema::{Failure, Replica, outcome, wire};
+use sturdyref::{Connection, Fingerprint, Identity, Security, SturdyRef};
+use transfer::broker::Collector;
 
 use crate::wait::deadline;
 
@@ -47,7 +51,60 @@ impl User {
         let outcome = answer.get().and_then(|answer| answer.get_outcome()).expect("an outcome");
         let brokered = outcome::read(outcome).expect("an outcome").expect("a broker");
         let client = brokered.get_broker().expect("a broker");
-        Broker::new(client, dataset.parse().expect("a dataset's name"))
+        Broker { client, dataset: dataset.to_owned() }
+    }
+}
+
+/// The right to read one dataset.
+pub struct Broker {
+    client: broker::Client,
+    dataset: String,
+}
+
+/// What a place offers of it.
+pub struct Offer {
+    /// Where a receiver may dial it, the most direct first.
+    pub tickets: Vec<SturdyRef>,
+    rendezvous: rendezvous::Client,
+}
+
+impl Broker {
+    /// All replicas.
+    pub async fn replicas(&self) -> Vec<Replica> {
+        let replicas = Rc::new(RefCell::new(Vec::new()));
+        let mut request = self.client.replicas_request();
+        let sink = capnp_rpc::new_client(Collector { replicas: replicas.clone() });
+        request.get().set_sink(sink);
+        let answer = request.send().promise.await.expect("an answer");
+        let outcome = answer.get().and_then(|answer| answer.get_outcome()).expect("an outcome");
+        outcome::read(outcome).expect("an outcome").expect("replicas");
+        replicas.take()
+    }
+
+    /// Asks for a ticket that a receiver with this key may use.
+    pub async fn reach(&self, place: &str, receiver: Fingerprint) -> Offer {
+        let mut request = self.client.reach_request();
+        let place = place.parse().expect("a place");
+        wire::write_place(request.get().init_place(), &place);
+        request.get().set_dataset(&self.dataset);
+        request.get().set_receiver(&receiver.0);
+        let answer = request.send().promise.await.expect("an answer");
+        let outcome = answer.get().and_then(|answer| answer.get_outcome()).expect("an outcome");
+        let offer = outcome::read(outcome).expect("an outcome").expect("an offer");
+        let uris = offer.get_uris().expect("tickets").iter();
+        let tickets = uris.map(|uri| wire::parse(uri.expect("a text")).expect("a sturdyref"));
+        let rendezvous = offer.get_rendezvous().expect("a rendezvous");
+        Offer { tickets: tickets.collect(), rendezvous }
+    }
+}
+
+impl Offer {
+    /// Has the sender come to the tracker; gives what the receiver dials there.
+    pub async fn relay(&self) -> SturdyRef {
+        let answer = self.rendezvous.relay_request().send().promise.await.expect("an answer");
+        let outcome = answer.get().and_then(|answer| answer.get_outcome()).expect("an outcome");
+        let relay = outcome::read(outcome).expect("an outcome").expect("a relay");
+        wire::parse(relay.get_uri().expect("a text")).expect("a sturdyref")
     }
 }
 

@@ -124,9 +124,9 @@ fn no_secret_leaves_the_files_that_hold_it() {
         let user = User::open(&capability, schema::PROTOCOL).await.unwrap();
         let broker = user.broker("data").await;
         let key = Identity::ephemeral().unwrap();
-        let place = r"datacenter-01\sender\tank".parse().unwrap();
+        let place = r"datacenter-01\sender\tank";
         for used in [true, false] {
-            let tickets = broker.reach(&place, Some(key.fingerprint()), false).await.unwrap();
+            let tickets = broker.reach(place, key.fingerprint()).await.tickets;
             for ticket in &tickets {
                 secrets.add("a ticket", ticket.id.as_bytes());
             }
@@ -134,7 +134,7 @@ fn no_secret_leaves_the_files_that_hold_it() {
                 dial(&tickets[0], &key).await.close().await;
             }
         }
-        let relay = broker.relay().await.unwrap();
+        let relay = broker.reach(place, key.fingerprint()).await.relay().await;
         secrets.add("a relay", relay.id.as_bytes());
         dial(&relay, &key).await.close().await;
     });
