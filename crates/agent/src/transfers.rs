@@ -3,6 +3,8 @@
 //! Each runs on a thread of its own. It goes on when the tracker goes; whoever knows its id can
 //! watch it again.
 
+mod watched;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -22,6 +24,8 @@ use transfer::report::{Status, Summary};
 use transfer::wire;
 use zfs::Zfs;
 
+use self::watched::{Holder, Holders};
+
 /// An observer hears of progress at most this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 /// So many ended transfers are remembered for those who ask again.
@@ -32,6 +36,8 @@ pub(crate) struct Transfers {
     zfs: Zfs,
     tls: bool,
     tasks: Tasks,
+    /// Whether the tracker knows of this machine now.
+    registered: watch::Sender<bool>,
     known: RefCell<Known>,
 }
 
@@ -48,12 +54,25 @@ struct Handle {
     cancel: CancellationToken,
     /// Where its broker is replaced.
     desk: Desk,
+    holders: Holders,
+}
+
+/// A transfer, to one who holds it.
+struct Held {
+    handle: Handle,
+    _holder: Holder,
 }
 
 impl Transfers {
     /// None yet.
     pub(crate) fn new(zfs: Zfs, tls: bool, tasks: Tasks) -> Rc<Self> {
-        Rc::new(Self { zfs, tls, tasks, known: RefCell::default() })
+        let registered = watch::Sender::new(false);
+        Rc::new(Self { zfs, tls, tasks, registered, known: RefCell::default() })
+    }
+
+    /// Tells whether there is a session with the tracker, by which transfers can be watched.
+    pub(crate) fn registered(&self, registered: bool) {
+        self.registered.send_replace(registered);
     }
 
     /// Begins a transfer; gives the id by which it is found again.
@@ -85,12 +104,27 @@ impl Transfers {
         let (status, watched) = watch::channel(Status::default());
         let cancel = self.tasks.shutdown.child_token();
         let (broker, desk) = Broker::new(broker, job.dataset.clone());
-        let handle = Handle { status: watched, cancel: cancel.clone(), desk };
+        let handle =
+            Handle { status: watched, cancel: cancel.clone(), desk, holders: Holders::none() };
         self.known.borrow_mut().remember(id.clone(), handle.clone());
+        self.watch(handle.clone());
         let tools = Tools { zfs: self.zfs.clone(), broker, tls: self.tls, status, cancel };
         let tracker = self.tasks.tracker.clone();
         worker.run(move || tracker.track_future(job::run(job, tools)));
         Ok((id, handle.client()))
+    }
+
+    /// Cancels a transfer that nobody wants any more.
+    fn watch(&self, handle: Handle) {
+        let registered = self.registered.subscribe();
+        tokio::task::spawn_local(async move {
+            let mut status = handle.status.clone();
+            let over = async {
+                // The sender goes only with the transfer itself.
+                let _ = status.wait_for(|status| status.outcome.is_some()).await;
+            };
+            handle.holders.cancel_unwanted(registered, over, &handle.cancel).await;
+        });
     }
 
     /// A transfer that was begun before. It goes on with this broker: the one that it had may have
@@ -134,7 +168,8 @@ impl Known {
 
 impl Handle {
     fn client(self) -> transfer_server::Client {
-        capnp_rpc::new_client(self)
+        let _holder = self.holders.one_more();
+        capnp_rpc::new_client(Held { handle: self, _holder })
     }
 
     /// Tells the observer what it doesn't know yet, again and again, until the transfer has ended.
@@ -181,14 +216,14 @@ async fn tell(observer: &observer::Client, told: &Status, now: &Status) -> capnp
     Ok(())
 }
 
-impl transfer_server::Server for Handle {
+impl transfer_server::Server for Held {
     async fn observe(
         self: Rc<Self>,
         params: transfer_server::ObserveParams,
         mut results: transfer_server::ObserveResults,
     ) -> capnp::Result<()> {
         let observer = params.get()?.get_observer()?;
-        let ended = self.report(&observer).await?;
+        let ended = self.handle.report(&observer).await?;
         outcome::write(results.get().init_outcome(), ended, |builder, summary| {
             wire::write_summary(builder, &summary);
             Ok(())
@@ -200,8 +235,8 @@ impl transfer_server::Server for Handle {
         _: transfer_server::CancelParams,
         _: transfer_server::CancelResults,
     ) -> capnp::Result<()> {
-        self.cancel.cancel();
-        let mut watched = self.status.clone();
+        self.handle.cancel.cancel();
+        let mut watched = self.handle.status.clone();
         // The sender goes only with the transfer itself.
         let _ = watched.wait_for(|status| status.outcome.is_some()).await;
         Ok(())

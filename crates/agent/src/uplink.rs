@@ -98,13 +98,14 @@ impl Uplink {
             let (location, session) = self.register(&connection, tell).await?;
             tracing::info!(%location, machine = %self.machine, "registered with the tracker");
             backoff.reset();
+            self.transfers.registered(true);
             tokio::select! {
                 error = heartbeats(&session, &self.tasks.sending) => Err(error),
                 error = sync::bring_up_to_date(&self.inventory, &session) => Err(error),
                 () = connection.closed() => Err(anyhow!("the connection was closed")),
             }
         };
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
             Ok(by) = replaced.wait_for(Option::is_some) => {
                 Ended::Replaced(by.clone().unwrap_or_default())
@@ -113,7 +114,9 @@ impl Uplink {
                 Ok(never) => never,
                 Err(error) => Ended::Lost(error),
             }
-        }
+        };
+        self.transfers.registered(false);
+        ended
     }
 
     /// The capability as the file has it now: a file that was reissued is used without a restart.

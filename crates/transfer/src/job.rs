@@ -6,6 +6,7 @@
 
 mod carry;
 mod converge;
+mod hold;
 mod ledger;
 mod round;
 mod stream;

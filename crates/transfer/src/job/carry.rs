@@ -105,7 +105,6 @@ impl Transfer {
                 // What the user allowed to be thrown away has been: what comes from now on hasn't.
                 self.job.options.restart = false;
                 self.job.options.rollback = false;
-                self.hold(&ready, step).await;
                 self.stream(&ready, &request, priced.bytes, first).await?;
                 first = false;
             } else {
@@ -162,32 +161,6 @@ impl Transfer {
         }
         let name = target.at(to.label.clone()).map_err(|error| refuse(error.to_string()))?;
         zfs.rollback(&name).await.map_err(|error| Trouble::at_destination(&error))
-    }
-
-    /// Keeps at the source what the transfer needs until it is done.
-    async fn hold(&self, ready: &Ready, step: &Step) {
-        let mut needed: Vec<&Snapshot> = self.goal.iter().collect();
-        needed.extend(step.brings());
-        if let Step::Send { base: Some(base), .. } = step
-            && !base.is_bookmark
-        {
-            needed.push(&base.snapshot);
-        }
-        let mut seen: BTreeSet<Guid> = BTreeSet::new();
-        needed.retain(|snapshot| seen.insert(snapshot.guid));
-        let Ok(line) = self.line() else { return };
-        let place = &ready.plan.source.place;
-        let remote = Remote { client: &line.source, place };
-        for snapshot in needed {
-            let held = remote.hold(snapshot, &self.id, &self.job.destination).await;
-            if let Err(failure) = held {
-                let label = &snapshot.label;
-                self.note(format!(
-                    "{place} can't keep snapshot {label} from being destroyed: {}",
-                    failure.reason
-                ));
-            }
-        }
     }
 
     /// The last steps: what was set is read back, the source is told.

@@ -45,6 +45,8 @@ struct Receive<'a> {
     options: ReceiveOptions,
     /// Written down before a stream with large blocks is fed.
     sender: Sender,
+    /// What the source is to keep meanwhile.
+    needed: Vec<Snapshot>,
 }
 
 impl Transfer {
@@ -76,7 +78,8 @@ impl Transfer {
             ReceiveOptions::increment()
         };
         self.ledger.use_source(&ready.plan.source);
-        let receive = Receive { request, snapshot, expected, options, sender };
+        let needed = self.needed(request);
+        let receive = Receive { request, snapshot, expected, options, sender, needed };
         let received = self.receive(&receive, ready.look.sender).await;
         let (guid, label) = (request.snapshot.guid, receive.snapshot.label());
         match received {
@@ -180,6 +183,10 @@ impl Transfer {
             let line = self.line()?;
             let (place, _) = self.source.as_ref().ok_or_else(|| self.lost(&target))?;
             let remote = Remote { client: &line.source, place };
+            tokio::select! {
+                () = self.hold(&remote, &receive.needed) => {}
+                () = cancel.cancelled() => return Err(Trouble::permanent(self.interrupted())),
+            }
             let zfs = &self.tools.zfs;
             let start = async |begin: &Begin| {
                 // Before a byte is fed: whoever goes on with it must know who sent it.
@@ -196,6 +203,7 @@ impl Transfer {
             let mut sending = pin!(remote.send(receive.request, sink));
             // Whichever side ends first decides; the process is waited for in any case.
             tokio::select! {
+                never = self.hold_on(&remote, &receive.needed) => match never {},
                 ended = &mut receiving => match ended {
                     // The sink is gone: the sender's answer, or the loss of the connection, tells why.
                     Ended::Aborted if !cancel.is_cancelled() => {

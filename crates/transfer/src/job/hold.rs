@@ -1,0 +1,53 @@
+//! What a source is asked to keep until the transfer is done.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use zfs::{Guid, Snapshot};
+
+use super::converge::Transfer;
+use super::ledger::key;
+use crate::remote::Remote;
+use crate::stream_request::{Start, StreamRequest};
+
+/// Its last use must never be 7 days ago while a stream of weeks needs it.
+const AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Transfer {
+    /// What must not be destroyed while the transfer may come back: the goal, what the stream
+    /// brings, and what it starts from. A base that is left as a bookmark needs no hold.
+    pub(super) fn needed(&self, request: &StreamRequest) -> Vec<Snapshot> {
+        let base = match &request.start {
+            Start::Fresh { base, .. } => base.as_ref().map(|base| base.snapshot.guid),
+            Start::Resumed(token) => token.from_guid,
+        };
+        let goal = self.goal.as_ref().map(|goal| goal.guid);
+        let mut guids: Vec<Guid> = vec![request.snapshot.guid];
+        guids.extend(goal.into_iter().chain(base));
+        let source = self.replicas.iter().find(|replica| Some(key(replica)) == self.source);
+        let snapshots = source.map_or(&[][..], |replica| replica.snapshots.as_slice());
+        snapshots.iter().filter(|snapshot| guids.contains(&snapshot.guid)).cloned().collect()
+    }
+
+    /// Has the source hold them. A transfer goes on without.
+    pub(super) async fn hold(&self, remote: &Remote<'_>, needed: &[Snapshot]) {
+        for snapshot in needed {
+            let held = remote.hold(snapshot, &self.id, &self.job.destination).await;
+            if let Err(failure) = held {
+                self.note(format!(
+                    "{} can't keep snapshot {} from being destroyed: {}",
+                    remote.place, snapshot.label, failure.reason
+                ));
+            }
+        }
+    }
+
+    /// Asks again and again.
+    pub(super) async fn hold_on(&self, remote: &Remote<'_>, needed: &[Snapshot]) -> Infallible {
+        loop {
+            sleep(AGAIN).await;
+            self.hold(remote, needed).await;
+        }
+    }
+}
