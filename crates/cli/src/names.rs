@@ -39,6 +39,10 @@ impl Wanted {
     /// Parses what both commands take; whether it becomes read-only depends on the command.
     pub(crate) fn parse(dataset: &str, wish: &args::Wish, readonly: bool) -> Result<Self, Failure> {
         let time = |what, text: &str| duration::parse(text).map_err(|error| unusable(what, error));
+        let stall = time("argument of --stall", &wish.stall)?;
+        if stall.is_zero() {
+            return Err(unusable("argument of --stall", "a source needs some time to send"));
+        }
         Ok(Self {
             dataset: parse("dataset", dataset)?,
             from: wish.from.as_deref().map(|text| parse("argument of --from", text)).transpose()?,
@@ -58,7 +62,7 @@ impl Wanted {
                 readonly,
                 settings: wish.props == Some(Props::Local),
                 timeout: time("argument of --timeout", &wish.timeout)?,
-                stall: time("argument of --stall", &wish.stall)?,
+                stall,
             },
         })
     }
@@ -66,6 +70,8 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::Parser;
 
     use super::*;
@@ -93,6 +99,7 @@ mod tests {
             ("--writable", Options { readonly: false, ..default }),
             ("--props=local", Options { settings: true, ..default }),
             ("--timeout=2h", Options { timeout: duration::parse("120m").unwrap(), ..default }),
+            ("--timeout=0s", Options { timeout: Duration::ZERO, ..default }),
             ("--stall=90s", Options { stall: duration::parse("90s").unwrap(), ..default }),
         ] {
             assert_eq!(options(&[flag]), Ok(wanted), "{flag}");
@@ -101,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_wrong_duration_is_a_usage_error() {
-        for flag in ["--timeout=soon", "--stall=0s"] {
+        for flag in ["--timeout=soon", "--stall=soon", "--stall=0s"] {
             assert_eq!(options(&[flag]).unwrap_err().exit_status(), 2, "{flag}");
         }
     }

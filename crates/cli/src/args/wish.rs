@@ -46,7 +46,7 @@ pub(crate) struct Wish {
     pub(crate) wait: bool,
 
     /// How long to wait for a source that has gone, and for the destination of a copy: 90s, 15m,
-    /// 2h, 7d
+    /// 2h, 7d; with 0s, the first failure is the last
     #[arg(long, value_name = "DURATION", default_value = "7d")]
     pub(crate) timeout: String,
 
