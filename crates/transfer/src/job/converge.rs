@@ -1,5 +1,6 @@
 //! Round after round until the snapshot is there.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use schema::text::{Bytes, Span};
 use schema::{Code, Failure, Replica};
 use sturdyref::Backoff;
 use tokio::time::sleep;
-use zfs::Snapshot;
+use zfs::{Guid, Snapshot};
 
 use super::ledger::{Key, Ledger};
 use super::{Job, Tools};
@@ -41,6 +42,8 @@ pub(super) struct Transfer {
     pub(super) mark: Mark,
     /// More was there at the last look than at the one before.
     pub(super) progress: bool,
+    /// What sources were asked to keep.
+    pub(super) held: RefCell<BTreeSet<(Key, Guid)>>,
     /// What was said since there was progress.
     pub(super) told: BTreeSet<String>,
     /// Rounds that failed after the first plan.
@@ -73,6 +76,7 @@ impl Transfer {
             begun: None,
             mark: Mark::default(),
             progress: false,
+            held: RefCell::default(),
             told: BTreeSet::new(),
             retries: 0,
             large_blocks: false,

@@ -30,8 +30,17 @@ impl Transfer {
         snapshots.iter().filter(|snapshot| guids.contains(&snapshot.guid)).cloned().collect()
     }
 
+    /// Has the source hold those that it wasn't asked for yet in this run.
+    pub(super) async fn hold_new(&self, remote: &Remote<'_>, needed: &[Snapshot]) {
+        let Some(source) = &self.source else { return };
+        let is_new =
+            |snapshot: &&Snapshot| self.held.borrow_mut().insert((source.clone(), snapshot.guid));
+        let new: Vec<Snapshot> = needed.iter().filter(is_new).cloned().collect();
+        self.hold(remote, &new).await;
+    }
+
     /// Has the source hold them. A transfer goes on without.
-    pub(super) async fn hold(&self, remote: &Remote<'_>, needed: &[Snapshot]) {
+    async fn hold(&self, remote: &Remote<'_>, needed: &[Snapshot]) {
         for snapshot in needed {
             let held = remote.hold(snapshot, &self.id, &self.job.destination).await;
             if let Err(failure) = held {

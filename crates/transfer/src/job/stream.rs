@@ -184,7 +184,7 @@ impl Transfer {
             let (place, _) = self.source.as_ref().ok_or_else(|| self.lost(&target))?;
             let remote = Remote { client: &line.source, place };
             tokio::select! {
-                () = self.hold(&remote, &receive.needed) => {}
+                () = self.hold_new(&remote, &receive.needed) => {}
                 () = cancel.cancelled() => return Err(Trouble::permanent(self.interrupted())),
             }
             let zfs = &self.tools.zfs;
