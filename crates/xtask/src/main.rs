@@ -9,6 +9,7 @@ mod lab;
 mod needs;
 mod process;
 mod schema;
+mod suites;
 mod test;
 
 use std::path::{Path, PathBuf};

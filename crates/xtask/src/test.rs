@@ -1,37 +1,15 @@
 //! `cargo xtask test`: everything that has to hold, stage by stage; the first failure ends it.
 
 use std::env;
-use std::ffi::OsString;
-use std::fs;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::cargo::{EVERYTHING, Executables, cargo};
 use crate::needs::Machine;
-use crate::{lab, process};
-
-/// Integration tests that run in the lab, by package and name.
-type Suites = &'static [(&'static str, &'static str)];
-const CONFORMANCE: Suites = &[("zfs-sim", "conformance")];
-const END_TO_END: Suites = &[
-    ("tests", "hostile_peers"),
-    ("tests", "killed_in_transfer"),
-    ("tests", "lying_senders"),
-    ("tests", "other_versions"),
-    ("tests", "refusals"),
-    ("tests", "secrets"),
-    ("tests", "show"),
-    ("tests", "transfers"),
-];
-
-/// What the suites start, found through `ZATLAS_BIN_DIR`.
-const PROGRAMS: [&str; 3] = ["tracker", "agent", "cli"];
-
-/// Seconds that one suite in the lab may take. Emulation is slow, and a busy machine makes it slower.
-const SUITE_LIMIT: u32 = 900;
+use crate::{lab, process, suites};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -57,10 +35,8 @@ enum Stage {
     Test,
     /// Build the lab, unless it is built
     Lab,
-    /// The conformance suite of zfs-sim, on real OpenZFS
-    Conformance,
-    /// The end-to-end suite, on real OpenZFS
-    EndToEnd,
+    /// The suites that run on real OpenZFS too
+    Suites,
 }
 
 impl Stage {
@@ -70,7 +46,7 @@ impl Stage {
     }
 
     fn in_lab(self) -> bool {
-        matches!(self, Self::Lab | Self::Conformance | Self::EndToEnd)
+        matches!(self, Self::Lab | Self::Suites)
     }
 
     fn run(self, options: &Options, machine: &mut Machine) -> Result<()> {
@@ -90,8 +66,7 @@ impl Stage {
             Self::Build => Executables::build().map(drop),
             Self::Test => process::run(&mut tests(machine)),
             Self::Lab => lab::build(),
-            Self::Conformance => in_lab(CONFORMANCE),
-            Self::EndToEnd => in_lab(END_TO_END),
+            Self::Suites => suites::run(),
         }
     }
 }
@@ -155,29 +130,4 @@ fn tests(machine: &Machine) -> Command {
         command.env("ZATLAS_PYTHON", python);
     }
     command
-}
-
-/// Runs the suites, one after the other, on a freshly booted machine.
-fn in_lab(suites: Suites) -> Result<()> {
-    let built = Executables::build()?;
-    let mut files = Vec::new();
-    for name in PROGRAMS {
-        files.push(built.program(name)?.into());
-    }
-    // Pools and network namespaces are the whole machine's, so one test at a time.
-    let mut script =
-        String::from("set -eu\nexport ZATLAS_REAL_ZFS=1 ZATLAS_BIN_DIR=/lab RUST_TEST_THREADS=1\n");
-    for (package, name) in suites {
-        let mut file = OsString::from(built.test(package, name)?);
-        file.push(format!("=suites/{package}-{name}"));
-        files.push(file);
-        script += &format!(
-            "echo 'Running {package}, {name}'\ntimeout {SUITE_LIMIT} ./suites/{package}-{name}\n"
-        );
-    }
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let path = folder.path().join("suites.sh");
-    fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
-    let limit = SUITE_LIMIT * u32::try_from(suites.len())?;
-    process::run(lab::run(&path, &files).env("LAB_TIMEOUT", limit.to_string()))
 }

@@ -1,0 +1,103 @@
+//! The suites that run in the lab: each on a machine of its own, freshly booted, two side by side.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Seek};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo::Executables;
+use crate::{lab, process};
+
+/// By package and name, those that take longest first.
+const SUITES: [(&str, &str); 9] = [
+    ("zfs-sim", "conformance"),
+    ("tests", "lying_senders"),
+    ("tests", "killed_in_transfer"),
+    ("tests", "transfers"),
+    ("tests", "hostile_peers"),
+    ("tests", "show"),
+    ("tests", "refusals"),
+    ("tests", "secrets"),
+    ("tests", "other_versions"),
+];
+
+/// What the suites start, found through `ZATLAS_BIN_DIR`.
+const PROGRAMS: [&str; 3] = ["tracker", "agent", "cli"];
+
+/// Seconds that one suite may take. Emulation is slow, and a busy machine makes it slower.
+const LIMIT: u32 = 1200;
+
+/// An emulated machine keeps little more than one core busy, and takes 6 GiB.
+const SIDE_BY_SIDE: usize = 2;
+
+/// Runs all suites. The first that fails is the last that is begun.
+pub(crate) fn run() -> Result<()> {
+    let built = Executables::build()?;
+    let left: Mutex<VecDeque<_>> = Mutex::new(SUITES.into());
+    let failed = Mutex::new(Vec::new());
+    let work = || {
+        while let Some((package, name)) = next(&left) {
+            if let Err(error) = run_one(&built, package, name) {
+                lock(&left).clear();
+                lock(&failed).push(format!("{package}, {name}: {error:#}"));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(work);
+        }
+    });
+    let failed = lock(&failed);
+    if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("; ")) }
+}
+
+fn next(
+    left: &Mutex<VecDeque<(&'static str, &'static str)>>,
+) -> Option<(&'static str, &'static str)> {
+    lock(left).pop_front()
+}
+
+/// What one of the threads left behind in panic is still good.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn run_one(built: &Executables, package: &str, name: &str) -> Result<()> {
+    let mut files: Vec<OsString> = Vec::new();
+    for program in PROGRAMS {
+        files.push(built.program(program)?.into());
+    }
+    let mut suite = OsString::from(built.test(package, name)?);
+    suite.push(format!("={name}"));
+    files.push(suite);
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let script = folder.path().join(format!("{name}.sh"));
+    // Pools and network namespaces are the whole machine's, so one test at a time.
+    let text = format!(
+        "set -eu\nexport ZATLAS_REAL_ZFS=1 ZATLAS_BIN_DIR=/lab RUST_TEST_THREADS=1\n./{name}\n"
+    );
+    fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
+    let mut output = tempfile::tempfile().context("cannot make a temporary file")?;
+    let mut command = lab::run(&script, &files);
+    let both = |file: &File| file.try_clone().context("cannot share a file");
+    command.stdout(both(&output)?).stderr(both(&output)?);
+    let start = Instant::now();
+    let ran = process::run(command.env("LAB_TIMEOUT", LIMIT.to_string()));
+    // In one piece, whatever the other machine is doing.
+    let mut out = io::stdout().lock();
+    io::Write::write_fmt(
+        &mut out,
+        format_args!(
+            "\n--- {package}, {name}: {:.0} s in the lab\n",
+            start.elapsed().as_secs_f64()
+        ),
+    )?;
+    output.rewind()?;
+    io::copy(&mut output, &mut out)?;
+    ran
+}
