@@ -13,7 +13,7 @@ use crate::site::Site;
 use crate::wait::in_time;
 
 /// The locations, unless the tracker is told of others.
-const LOCATIONS: &str = "datacenter-01,datacenter-02";
+const LOCATIONS: &str = "datacenter-01,datacenter-02,datacenter-03";
 
 /// A tracker and all that belongs to it. Machines should be dropped before it.
 pub struct Fleet {

@@ -4,6 +4,7 @@
 //! It lives on a thread of the test's own. No `zfs` is behind it; honest tales are told with bytes
 //! that a real `zfs send` wrote.
 
+mod claim;
 mod source;
 mod tale;
 
@@ -28,45 +29,27 @@ use sturdyref::{
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use zfs::{Guid, Kind, Properties, Snapshot};
+use zfs::{Guid, Kind, Properties};
 
-pub use tale::{Open, Step, Tale, Then};
+pub use claim::Claim;
+pub use tale::{Asked, Open, Step, Tale, Then};
 
 use crate::wait::deadline;
-
-/// What a liar pretends to have.
-#[derive(Clone, Debug)]
-pub struct Claim {
-    /// Its machine's name.
-    pub machine: String,
-    /// Its only pool.
-    pub pool: String,
-    /// The only dataset there.
-    pub dataset: String,
-    /// That dataset's only snapshot.
-    pub snapshot: String,
-    /// The snapshot's GUID.
-    pub guid: u64,
-}
 
 /// A registered machine whose every word can be chosen. Gone when dropped.
 pub struct Liar {
     shared: Arc<Shared>,
-    events: mpsc::Receiver<Event>,
+    told: mpsc::Receiver<Asked>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What a receiver has brought a liar to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event {
-    /// All steps of the tale were told, or the receiver would hear no more of them.
-    Told,
 }
 
 /// What the test's thread and the liar's own share.
 pub(crate) struct Shared {
+    /// The dataset's own GUID.
+    guid: u64,
     tale: Mutex<Tale>,
-    events: mpsc::Sender<Event>,
+    /// Gets what was asked for, each time that all steps of the tale were told.
+    told: mpsc::Sender<Asked>,
     /// Closes all data connections.
     hang_up: Notify,
     stop: CancellationToken,
@@ -77,36 +60,42 @@ pub(crate) struct Shared {
 impl Liar {
     /// Registers with the tracker; the machine is online and its dataset known when this returns.
     pub fn register(capability: &SturdyRef, claim: Claim) -> Self {
-        let (events, heard) = mpsc::channel();
+        let (told, asked) = mpsc::channel();
         let shared = Arc::new(Shared {
+            guid: fastrand::u64(1..),
             tale: Mutex::new(Tale::default()),
-            events,
+            told,
             hang_up: Notify::new(),
             stop: CancellationToken::new(),
             tickets: Mutex::default(),
         });
         let (ready, wait) = mpsc::channel();
-        let (capability, told) = (capability.clone(), shared.clone());
+        let (capability, of_thread) = (capability.clone(), shared.clone());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let tasks = tokio::task::LocalSet::new();
-            tasks.block_on(&runtime.expect("a runtime"), live(capability, claim, told, ready));
+            tasks.block_on(&runtime.expect("a runtime"), live(capability, claim, of_thread, ready));
         });
         wait.recv_timeout(deadline()).expect("the liar is registered");
-        Self { shared, events: heard, thread: Some(thread) }
+        Self { shared, told: asked, thread: Some(thread) }
     }
 
-    /// What it tells whoever asks from now on.
+    /// What it tells whoever asks from now on, each time.
     pub fn tell(&self, tale: Tale) {
         *self.shared.tale.lock().expect("a tale") = tale;
         // What was heard of the tale before is no news.
-        while self.events.try_recv().is_ok() {}
+        while self.told.try_recv().is_ok() {}
     }
 
-    /// Waits until a receiver has heard all steps of the tale.
-    pub fn wait_until_told(&self) {
-        let event = self.events.recv_timeout(deadline()).expect("the tale is told");
-        assert_eq!(event, Event::Told);
+    /// Waits until a receiver has heard all steps of the tale, or would hear no more of them; gives
+    /// what it had asked for.
+    pub fn wait_until_told(&self) -> Asked {
+        self.told.recv_timeout(deadline()).expect("the tale is told")
+    }
+
+    /// What receivers have asked for since the tale was changed, and heard all steps.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.told.try_iter().collect()
     }
 
     /// Closes its data connections without a word, and takes new ones.
@@ -146,7 +135,7 @@ async fn live(tracker: SturdyRef, claim: Claim, shared: Arc<Shared>, ready: mpsc
     let any_port = Address::Tcp { host, port: 0 };
     let mut listener = door.listen(&any_port);
     let session = register(&connection, &claim, &identity, &door).await.expect("a registration");
-    announce(&session, &claim).await.expect("an announcement");
+    announce(&session, &claim, door.shared.guid).await.expect("an announcement");
     ready.send(()).expect("a test that waits");
     tokio::task::spawn_local(heartbeats(session));
     loop {
@@ -178,25 +167,19 @@ async fn register(
     registered.unwrap_or_else(|failure| panic!("{failure}")).get_session()
 }
 
-async fn announce(session: &session::Client, claim: &Claim) -> Result<(), Error> {
+async fn announce(session: &session::Client, claim: &Claim, guid: u64) -> Result<(), Error> {
     let mut request = session.update_request();
     request.get().set_pool(&claim.pool);
     request.get().set_kind(UpdateKind::Replace);
     let answer = request.send().promise.await?;
     let update = outcome::read(answer.get()?.get_outcome()?)?;
     let sink = update.unwrap_or_else(|failure| panic!("{failure}")).get_sink()?;
-    let snapshot = Snapshot {
-        label: claim.snapshot.parse().expect("a snapshot's name"),
-        guid: Guid(claim.guid),
-        createtxg: 1,
-        creation: 1,
-    };
     let mut request = sink.write_request();
     wire::write_dataset(
         request.get().init_datasets(1).get(0),
         &claim.dataset.parse().expect("a dataset's name"),
-        &properties(Kind::Filesystem, false),
-        batch::Part { continues: false, snapshots: &[snapshot], bookmarks: &[] },
+        &properties(guid, claim.kind, claim.encrypted),
+        batch::Part { continues: false, snapshots: &claim.snapshots, bookmarks: &claim.bookmarks },
     );
     request.send().await?;
     let ended = sink.end_request().send().promise.await?;
@@ -208,10 +191,10 @@ async fn announce(session: &session::Client, claim: &Claim) -> Result<(), Error>
     request.send().promise.await.map(drop)
 }
 
-fn properties(kind: Kind, encrypted: bool) -> Properties {
+fn properties(guid: u64, kind: Kind, encrypted: bool) -> Properties {
     Properties {
         kind,
-        guid: Guid(1),
+        guid: Guid(guid),
         used: 2,
         referenced: 3,
         written: 4,
@@ -279,6 +262,14 @@ impl agent::Server for Control {
             answer.set_dialler(new_client(Dialler(self.0.clone())));
             Ok(())
         })
+    }
+
+    async fn release_transfer(
+        self: Rc<Self>,
+        _: agent::ReleaseTransferParams,
+        mut results: agent::ReleaseTransferResults,
+    ) -> Result<(), Error> {
+        outcome::write_nothing(results.get().init_outcome(), Ok(()))
     }
 }
 

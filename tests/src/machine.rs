@@ -167,6 +167,12 @@ impl Machine {
         self.try_zfs(&["list", "-H", "-t", "all", "-o", "name", name]).status == 0
     }
 
+    /// The bookmark that a transfer leaves of this snapshot, at its source.
+    pub fn bookmark_of(&self, snapshot: &str) -> String {
+        let (dataset, _) = snapshot.split_once('@').expect("a snapshot");
+        format!("{dataset}#zatlas-{}", self.get(snapshot, "guid"))
+    }
+
     /// Exports a pool.
     pub fn export(&self, pool: &str) {
         self.pools.export(pool);

@@ -116,6 +116,10 @@ impl Pools {
                 pool,
             ]));
         }
+        let held = properties.held();
+        if !held.is_empty() {
+            properties.add_holds(&self.zfs(&[&["holds", "-H"], &held[..]].concat()));
+        }
         properties
     }
 }

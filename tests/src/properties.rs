@@ -1,4 +1,5 @@
-//! All properties of all that a machine's pools hold, to show that nothing else has changed.
+//! All properties and holds of all that a machine's pools hold, to show that nothing else has
+//! changed.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,23 @@ impl Properties {
                 of.insert(property.to_owned(), value.to_owned());
             }
         }
+    }
+
+    /// Takes in what `zfs holds -H` printed, as a property that is no property: snapshot to tags.
+    pub(crate) fn add_holds(&mut self, printed: &str) {
+        for line in printed.lines() {
+            let mut fields = line.split('\t');
+            let (Some(name), Some(tag)) = (fields.next(), fields.next()) else { panic!("{line}") };
+            let tags =
+                self.0.entry(name.to_owned()).or_default().entry("holds".into()).or_default();
+            tags.push_str(&format!("{tag}\n"));
+        }
+    }
+
+    /// The snapshots that are held.
+    pub fn held(&self) -> Vec<&str> {
+        let is_held = |name: &&str| self.value(name, "userrefs").is_some_and(|refs| refs != "0");
+        self.names().into_iter().filter(is_held).collect()
     }
 
     /// A property's value.
@@ -95,6 +113,19 @@ mod tests {
     fn a_changed_source_is_a_change() {
         let after = properties("tank\tcanmount\ton\tlocal\n");
         after.assert_only_new(&properties(BEFORE), &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "tank@s has changed")]
+    fn another_hold_is_a_change() {
+        let held = |tag: &str| {
+            let mut held = properties("tank@s\tuserrefs\t1\t-\ntank@t\tuserrefs\t0\t-\n");
+            assert_eq!(held.held(), ["tank@s"]);
+            held.add_holds(&format!("tank@s\t{tag}\tFri Jan  1 00:00 2027\n"));
+            held
+        };
+        held("mine").assert_only_new(&held("mine"), &[]);
+        held("another").assert_only_new(&held("mine"), &[]);
     }
 
     #[test]

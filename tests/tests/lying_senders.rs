@@ -59,13 +59,7 @@ impl Scene {
         receiver.start_agent("datacenter-02", &[]);
         receiver.wait_registered();
         let capability = capfile::read(fleet.cap("datacenter-01")).unwrap();
-        let claim = Claim {
-            machine: "liar".into(),
-            pool: "tank".into(),
-            dataset: DATASET.into(),
-            snapshot: "s".into(),
-            guid: stream.guid(),
-        };
+        let claim = Claim::of("liar", "tank", DATASET).snapshot("s", stream.guid());
         let liar = Liar::register(&capability, claim);
         let scene = Self { liar, receiver, fleet, stream, contents };
         until("the receiver's pool to be online", || {
@@ -219,7 +213,7 @@ fn a_stream_that_is_cut_or_abandoned_leaves_no_snapshot() {
     };
     for way in BOTH {
         let mut cut = lie("cut", &[&half], Then::Answer, 1, "incomplete stream");
-        cut.tale.steps.push(Step::End);
+        cut.tale = Tale::of([Step::Write(half.clone()), Step::End]);
         for lie in [
             cut,
             lie("cut-in-head", &[&head], Then::Answer, 1, abandoned),
@@ -258,38 +252,42 @@ fn a_sender_that_hangs_and_hangs_up_is_reported_as_lost() {
 fn endless_garbage_is_stopped() {
     let scene = Scene::new(&[]);
     let noise = random(64 << 10);
+    let head = scene.stream.bytes()[..1 << 20].to_vec();
     let after_head = {
-        let (mut head, noise) = (Some(scene.stream.bytes()[..1 << 20].to_vec()), noise.clone());
-        move || head.take().unwrap_or_else(|| noise.clone())
+        let noise = noise.clone();
+        Step::forever(move || {
+            let (mut head, noise) = (Some(head.clone()), noise.clone());
+            move || head.take().unwrap_or_else(|| noise.clone())
+        })
     };
-    let of_noise = move || noise.clone();
-    let endless = |name, next: Box<dyn FnMut() -> Vec<u8> + Send>, status, says: &str| Lie {
+    let of_noise = Step::forever(move || {
+        let noise = noise.clone();
+        move || noise.clone()
+    });
+    let endless = |name, step, status, says: &str| Lie {
         name,
-        tale: Tale::of([Step::Forever(next)]),
+        tale: Tale::of([step]),
         status,
         says: says.to_owned(),
         received: status == 1,
     };
     let refused = "the stream is not what was planned: not a ZFS stream";
-    scene.survives(Way::Download, endless("noise", Box::new(of_noise), 6, refused));
+    scene.survives(Way::Download, endless("noise", of_noise, 6, refused));
     // ZFS finds it out by itself.
     let words = "cannot receive";
-    scene.survives(Way::Download, endless("after-head", Box::new(after_head), 1, words));
+    scene.survives(Way::Download, endless("after-head", after_head, 1, words));
 }
 
 #[test]
 fn an_endless_stream_of_good_records_is_stopped() {
     // More than a gigabyte comes: TLS would only take its time.
     let scene = Scene::new(&["--capnp-disable-tls"]);
-    let started = Instant::now();
+    let (started, stream) = (Instant::now(), scene.stream.clone());
     scene.survives(
         Way::Download,
         Lie {
             name: "endless",
-            tale: Tale {
-                estimate: 1,
-                ..Tale::of([Step::Forever(Box::new(scene.stream.endless()))])
-            },
+            tale: Tale { estimate: 1, ..Tale::of([Step::forever(move || stream.endless())]) },
             status: 6,
             says: "of it came, where the source announced 1 B".into(),
             received: true,
@@ -304,9 +302,8 @@ fn what_comes_after_the_end_is_not_received() {
     for way in BOTH {
         let name = format!("after-{way:?}");
         let more = [Step::Write(random(1 << 20)), Step::End, Step::End];
-        let mut tale = Tale::honest(scene.stream.bytes());
-        tale.steps.extend(more);
-        scene.liar.tell(tale);
+        let honest = [Step::Write(scene.stream.bytes().to_vec()), Step::End];
+        scene.liar.tell(Tale::of(honest.into_iter().chain(more)));
         scene.receive(way, &name).ok();
         scene.all_is_there(&name);
     }

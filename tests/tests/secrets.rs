@@ -141,13 +141,7 @@ fn no_secret_leaves_the_files_that_hold_it() {
     // And those of a machine of the test's own, which the others receive and use.
     let liar = Liar::register(
         &capfile::read(fleet.cap("datacenter-01")).unwrap(),
-        Claim {
-            machine: "liar".into(),
-            pool: "pond".into(),
-            dataset: "told".into(),
-            snapshot: "s".into(),
-            guid: stream.guid(),
-        },
+        Claim::of("liar", "pond", "told").snapshot("s", stream.guid()),
     );
 
     let (hold, holding) = (receiver.path("hold"), receiver.path("holding"));

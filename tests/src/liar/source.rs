@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use capnp::Error;
 use schema::byte_stream_capnp::byte_stream;
-use schema::source_capnp::source;
+use schema::source_capnp::{send_request, source};
 use schema::{batch, outcome, wire};
 
-use super::tale::{Open, Step, Then};
-use super::{Event, Shared, properties};
+use super::tale::{Asked, Open, Step, Then};
+use super::{Shared, properties};
 
 /// Bytes in a message of usual size.
 const CHUNK: usize = 64 << 10;
@@ -28,7 +28,7 @@ impl source::Server for Source {
     ) -> Result<(), Error> {
         let open = self.0.tale.lock().expect("a tale").open.clone();
         let answer = match open {
-            Open::Dataset { kind, encrypted } => Ok(properties(kind, encrypted)),
+            Open::Dataset { kind, encrypted } => Ok(properties(self.0.guid, kind, encrypted)),
             Open::Refuse(failure) => Err(failure),
             Open::Throw(text) => return Err(Error::failed(text)),
             Open::Hang => std::future::pending().await,
@@ -58,17 +58,18 @@ impl source::Server for Source {
         params: source::SendParams,
         mut results: source::SendResults,
     ) -> Result<(), Error> {
-        let (steps, then) = {
-            let mut tale = self.0.tale.lock().expect("a tale");
-            (std::mem::take(&mut tale.steps), tale.then.clone())
-        };
+        let asked = asked(params.get()?.get_request()?)?;
         let sink = params.get()?.get_sink()?;
         drop(params);
+        let (steps, then) = {
+            let tale = self.0.tale.lock().expect("a tale");
+            ((tale.steps)(&asked), tale.then.clone())
+        };
         for step in steps {
             // A receiver that takes no more has heard enough; the tale goes on all the same.
             let _ = take(step, &sink).await;
         }
-        let _ = self.0.events.send(Event::Told);
+        let _ = self.0.told.send(asked);
         match then {
             Then::Answer => outcome::write(results.get().init_outcome(), Ok(()), |_, ()| Ok(())),
             Then::Refuse(failure) => {
@@ -82,6 +83,50 @@ impl source::Server for Source {
             }
         }
     }
+
+    async fn hold(
+        self: Rc<Self>,
+        _: source::HoldParams,
+        mut results: source::HoldResults,
+    ) -> Result<(), Error> {
+        outcome::write_nothing(results.get().init_outcome(), Ok(()))
+    }
+
+    async fn finish(
+        self: Rc<Self>,
+        _: source::FinishParams,
+        mut results: source::FinishResults,
+    ) -> Result<(), Error> {
+        outcome::write_nothing(results.get().init_outcome(), Ok(()))
+    }
+
+    async fn settings(
+        self: Rc<Self>,
+        _: source::SettingsParams,
+        mut results: source::SettingsResults,
+    ) -> Result<(), Error> {
+        let settings = self.0.tale.lock().expect("a tale").settings.clone();
+        outcome::write(results.get().init_outcome(), Ok(settings), |builder, settings| {
+            let mut list = builder.init_list(wire::length(&settings));
+            for (index, (name, value)) in (0..).zip(&settings) {
+                let mut setting = list.reborrow().get(index);
+                setting.set_name(name);
+                setting.set_value(value);
+            }
+            Ok(())
+        })
+    }
+}
+
+fn asked(request: send_request::Reader<'_>) -> Result<Asked, Error> {
+    let text = request.get_token()?.to_string()?;
+    Ok(Asked {
+        snapshot: request.get_snapshot()?.get_guid(),
+        base: request.has_base().then(|| request.get_base()).transpose()?.map(|it| it.get_guid()),
+        token: Some(text).filter(|text| !text.is_empty()),
+        raw: request.get_raw(),
+        large_blocks: request.get_large_blocks(),
+    })
 }
 
 async fn take(step: Step, sink: &byte_stream::Client) -> Result<(), Error> {
@@ -92,9 +137,12 @@ async fn take(step: Step, sink: &byte_stream::Client) -> Result<(), Error> {
             request.get().init_bytes(u32::try_from(length).expect("a message's size"));
             request.send().await
         }
-        Step::Forever(mut next) => loop {
-            write(sink, &next()).await?;
-        },
+        Step::Forever(chunks) => {
+            let mut next = chunks();
+            loop {
+                write(sink, &next()).await?;
+            }
+        }
         Step::End => sink.end_request().send().promise.await.map(drop),
     }
 }

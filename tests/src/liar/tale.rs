@@ -1,9 +1,12 @@
 //! What a lying source says, as data.
 
+use std::sync::Arc;
+
 use schema::Failure;
 use zfs::Kind;
 
 /// Answers to a receiver, from its first question to the last byte.
+#[derive(Clone)]
 pub struct Tale {
     /// Whether it can be dialled; else the receiver meets it at the tracker's relay.
     pub reachable: bool,
@@ -11,10 +14,27 @@ pub struct Tale {
     pub open: Open,
     /// The answer to `estimate`; 0 for "not known".
     pub estimate: u64,
-    /// What `send` does with the sink, in turn.
-    pub steps: Vec<Step>,
+    /// The answer to `settings`: properties and their values.
+    pub settings: Vec<(String, String)>,
+    /// What `send` does with the sink, in turn, by what it was asked for.
+    pub steps: Arc<dyn Fn(&Asked) -> Vec<Step> + Send + Sync>,
     /// How `send` goes on after that.
     pub then: Then,
+}
+
+/// A stream that a receiver asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The GUID of the snapshot that it is to make.
+    pub snapshot: u64,
+    /// The GUID of what an increment starts from.
+    pub base: Option<u64>,
+    /// The resume token to go on with.
+    pub token: Option<String>,
+    /// Encrypted, as on disk.
+    pub raw: bool,
+    /// With blocks above 128 KiB.
+    pub large_blocks: bool,
 }
 
 impl Default for Tale {
@@ -24,19 +44,26 @@ impl Default for Tale {
             reachable: true,
             open: Open::Dataset { kind: Kind::Filesystem, encrypted: false },
             estimate: 0,
-            steps: Vec::new(),
+            settings: Vec::new(),
+            steps: Arc::new(|_| Vec::new()),
             then: Then::Answer,
         }
     }
 }
 
 impl Tale {
-    /// These steps, and an answer as if all were well.
+    /// These steps whatever was asked for, each time, and an answer as if all were well.
     pub fn of(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), ..Self::default() }
+        let steps: Vec<Step> = steps.into_iter().collect();
+        Self::by(move |_| steps.clone())
     }
 
-    /// What an honest source does.
+    /// Steps that depend on what was asked for, and an answer as if all were well.
+    pub fn by(steps: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        Self { steps: Arc::new(steps), ..Self::default() }
+    }
+
+    /// What an honest source does that is asked for this stream.
     pub fn honest(stream: &[u8]) -> Self {
         Self::of([Step::Write(stream.to_vec()), Step::End])
     }
@@ -78,16 +105,29 @@ pub enum Open {
     Hang,
 }
 
+/// Chunks that never end.
+type Chunks = Box<dyn FnMut() -> Vec<u8> + Send>;
+
 /// One thing done to the sink.
+#[derive(Clone)]
 pub enum Step {
     /// Bytes, in messages of usual size.
     Write(Vec<u8>),
     /// So many bytes in one message.
     Message(usize),
-    /// Chunk after chunk, until the receiver takes no more.
-    Forever(Box<dyn FnMut() -> Vec<u8> + Send>),
+    /// Chunk after chunk, until the receiver takes no more; see [`Step::forever`].
+    Forever(Arc<dyn Fn() -> Chunks + Send + Sync>),
     /// The end of the stream.
     End,
+}
+
+impl Step {
+    /// Chunk after chunk, until the receiver takes no more; the same again each time it is told.
+    pub fn forever<F: FnMut() -> Vec<u8> + Send + 'static>(
+        chunks: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self::Forever(Arc::new(move || Box::new(chunks())))
+    }
 }
 
 /// What comes after the steps.

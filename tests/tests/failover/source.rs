@@ -1,0 +1,136 @@
+//! A machine with a replica, whose streams can be held back after a number of bytes.
+
+use std::fs;
+
+use tests::{Machine, Signal, Stray, until};
+
+/// Logs each call. Holds a stream back after as many blocks of 64 KiB as the file `hold` says,
+/// until that file is gone, and makes the file `holding` meanwhile. The process that is started
+/// stays the one that sends.
+const HELD_BACK: &str = r#"
+echo "$@" >>"$DIR/zfs.log"
+if [ "$1" = send ] && [ "$2" != -nvP ] && [ -e "$DIR/hold" ]; then
+    mkfifo "$DIR/pipe-$$"
+    {
+        dd bs=64k count="$(cat "$DIR/hold")" iflag=fullblock 2>/dev/null
+        : >"$DIR/holding"
+        while [ -e "$DIR/hold" ]; do sleep 0.05; done
+        cat
+    } <"$DIR/pipe-$$" &
+    exec "$ZFS" "$@" >"$DIR/pipe-$$"
+fi
+exec "$ZFS" "$@""#;
+
+/// Bytes of a block as the script counts them.
+const BLOCK: u64 = 64 << 10;
+
+/// A machine that sends.
+pub(crate) struct Source {
+    pub(crate) machine: Machine,
+    name: String,
+    location: &'static str,
+    /// The replica's full name.
+    pub(crate) dataset: String,
+    /// Flags for its agent.
+    pub(crate) flags: Vec<String>,
+}
+
+impl Source {
+    /// A machine whose agent isn't started yet, and where nothing is.
+    pub(crate) fn new(mut machine: Machine, name: &str, location: &'static str, at: &str) -> Self {
+        let folder = machine.path("");
+        machine.wrap_zfs(&format!("DIR='{}'\n{HELD_BACK}", folder.display()));
+        let dataset = format!("pool-{name}/{at}");
+        Self { machine, name: name.to_owned(), location, dataset, flags: Vec::new() }
+    }
+
+    /// As it is printed.
+    pub(crate) fn place(&self) -> String {
+        format!(r"{}\{}\pool-{}", self.location, self.name, self.name)
+    }
+
+    /// The line of `show` that tells of the replica.
+    pub(crate) fn shown(&self, state: &str) -> String {
+        format!("{} ({state})", self.place())
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.dataset.split_once('/').unwrap().1
+    }
+
+    pub(crate) fn snapshot(&self, label: &str) -> String {
+        format!("{}@{label}", self.dataset)
+    }
+
+    pub(crate) fn start_agent(&mut self) {
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
+        self.machine.start_agent(self.location, &flags);
+    }
+
+    /// Its machine goes down: agent and streams are gone at once.
+    pub(crate) fn kill(&mut self) {
+        self.machine.agent().kill();
+        until("the end of its streams", || self.sending().is_empty().then_some(()));
+    }
+
+    /// Holds each stream back after about so many bytes.
+    pub(crate) fn hold_after(&self, bytes: u64) {
+        fs::write(self.machine.path("hold"), (bytes / BLOCK).max(1).to_string()).unwrap();
+    }
+
+    /// Waits until a stream is held back.
+    pub(crate) fn wait_until_holding(&self) {
+        let holding = self.machine.path("holding");
+        until(&format!("a stream of {}", self.name), || holding.exists().then_some(()));
+    }
+
+    /// Lets streams go on, and holds no others.
+    pub(crate) fn release(&self) {
+        fs::remove_file(self.machine.path("hold")).unwrap();
+        let _ = fs::remove_file(self.machine.path("holding"));
+    }
+
+    /// The processes that send now, not counting the script's own helper.
+    pub(crate) fn sending(&self) -> Vec<Stray> {
+        at_work(&self.machine)
+    }
+
+    /// How often `zfs send` was started to send.
+    pub(crate) fn sends(&self) -> usize {
+        calls(&self.machine, |call| call.starts_with("send ") && !call.starts_with("send -nvP"))
+    }
+
+    /// Bytes of the whole stream that these flags make.
+    pub(crate) fn stream_size(&self, flags: &str, label: &str) -> u64 {
+        let script = format!("\"$ZFS\" send {flags} '{}' | wc -c", self.snapshot(label));
+        self.machine.shell(&script).ok().stdout.trim().parse().unwrap()
+    }
+
+    /// It keeps nothing from being destroyed.
+    #[track_caller]
+    pub(crate) fn holds_nothing(&self) {
+        let snapshots = self.machine.zfs(&["list", "-Hr", "-t", "snapshot", "-o", "name"]);
+        for snapshot in snapshots.lines().filter(|name| name.starts_with(&self.dataset)) {
+            assert_eq!(self.machine.zfs(&["holds", "-H", snapshot]), "", "{snapshot}");
+        }
+    }
+
+    pub(crate) fn signal_streams(&self, signal: Signal) {
+        for stream in self.sending() {
+            stream.signal(signal);
+        }
+    }
+}
+
+/// The processes of a machine that send or receive, without the wrapper's own helper.
+pub(crate) fn at_work(machine: &Machine) -> Vec<Stray> {
+    let is_helper =
+        |stray: &Stray| stray.arguments.iter().take(2).any(|word| word.ends_with("zfs-wrapped"));
+    machine.strays().into_iter().filter(|stray| !is_helper(stray)).collect()
+}
+
+/// How many calls of a wrapped `zfs` are such.
+pub(crate) fn calls(machine: &Machine, such: impl Fn(&str) -> bool) -> usize {
+    let log = fs::read_to_string(machine.path("zfs.log")).unwrap_or_default();
+    log.lines().filter(|call| such(call)).count()
+}
