@@ -2,7 +2,8 @@
 //! test it without a process.
 //!
 //! [`choose`] says which snapshot is wanted, [`sources`] who has it, [`plan_any`] which of them it
-//! comes from and by which [`Step`]s; [`stuck`] tells that nobody can finish what is there.
+//! comes from and by which [`Step`]s; [`stuck`] tells that nobody can finish what is there,
+//! [`warnings`] what the user may not expect.
 
 pub mod destination;
 pub mod form;
@@ -13,6 +14,7 @@ mod planner;
 mod several;
 pub mod sources;
 pub mod steps;
+mod warnings;
 
 pub use destination::{Destination, Partial, Present};
 pub use form::{Form, form};
@@ -21,6 +23,7 @@ pub use planner::plan;
 pub use several::{plan_any, stuck};
 pub use sources::{away, sources};
 pub use steps::{Base, Options, Refusal, Source, Step};
+pub use warnings::warnings;
 
 #[cfg(test)]
 mod examples;

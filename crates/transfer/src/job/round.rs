@@ -76,7 +76,9 @@ impl Transfer {
             dataset: replica.name.clone(),
             route: line.route,
         };
-        let plan = self.price(&remote, &goal, &steps, form, origin, source.kind).await?;
+        let mut plan = self.price(&remote, &goal, &steps, form, origin, source.kind).await?;
+        let whole = steps.iter().any(|step| matches!(step, Step::Send { base: None, .. }));
+        plan.warnings.extend(plan::warnings(&replica, form.raw, whole));
         self.check_room(&look.destination, &plan).await?;
         self.publish(&plan);
         if self.job.dry_run {
@@ -346,6 +348,8 @@ impl Transfer {
             Destination::Present(_) => &[],
         };
         let steps = missing.iter().cloned().map(Action::CreateParent);
+        let raw = replica.properties.encrypted && !self.job.options.decrypt;
+        let warnings = self.warnings.iter().cloned().chain(plan::warnings(replica, raw, true));
         let plan = Plan {
             snapshot: None,
             source: Origin {
@@ -355,10 +359,10 @@ impl Transfer {
             },
             target: self.job.target.clone(),
             kind: replica.properties.kind,
-            raw: replica.properties.encrypted && !self.job.options.decrypt,
+            raw,
             steps: steps.map(|action| report::Step { action, bytes: None }).collect(),
             bytes: None,
-            warnings: self.warnings.clone(),
+            warnings: warnings.collect(),
         };
         self.tools.status.send_modify(|status| status.plan = Some(plan.clone()));
         Ok(self.dry(plan))
