@@ -18,7 +18,7 @@ fn what_is_not_known_is_not_found(all: &Three) {
     laptop.cli(&["copy", "none", RECEIVER]).expect(3).says("'none'");
     laptop.cli(&["download", "data", "--to", "house"]).expect(3).says("there is no pool 'house'");
     for place in [
-        r"datacenter-03\receiver\tank-02",
+        r"datacenter-09\receiver\tank-02",
         r"datacenter-02\other\tank-02",
         r"datacenter-02\receiver\tank-09",
     ] {

@@ -10,7 +10,7 @@ use crate::{RECEIVER, Three, assert_arrived, encrypted, little, three_machines};
 fn there_and_there(all: &Three, dataset: &str, snapshot: &str, also_new: &[&str]) {
     let source = format!("tank-01/{dataset}");
     let sender = all.sender.properties();
-    let (at_laptop, at_receiver) = (all.laptop.properties(), all.receiver.properties());
+    let (laptop, receiver) = (all.laptop.properties(), all.receiver.properties());
     let new_in = |pool: &str| {
         let mut new: Vec<String> = also_new.iter().map(|path| format!("{pool}/{path}")).collect();
         new.push(format!("{pool}/{dataset}"));
@@ -24,8 +24,10 @@ fn there_and_there(all: &Three, dataset: &str, snapshot: &str, also_new: &[&str]
     assert_eq!(ran.stdout, "", "a download prints nothing on standard output");
     let new = new_in("home");
     let new: Vec<&str> = new.iter().map(String::as_str).collect();
-    all.laptop.properties().assert_only_new(&at_laptop, &new);
-    assert_arrived(&all.sender, &source, &all.laptop, &format!("home/{dataset}"), snapshot);
+    all.laptop.properties().assert_only_new(&laptop, &new);
+    let at_laptop = format!("home/{dataset}");
+    assert_arrived(&all.sender, &source, &all.laptop, &at_laptop, snapshot);
+    assert_eq!(all.laptop.get(&at_laptop, "readonly"), "off", "a download is its user's");
 
     let started = Instant::now();
     let ran = all.laptop.cli(&["copy", dataset, RECEIVER]).ok();
@@ -33,10 +35,14 @@ fn there_and_there(all: &Three, dataset: &str, snapshot: &str, also_new: &[&str]
     assert_eq!(ran.stdout, "", "a copy prints nothing on standard output");
     let new = new_in("tank-02");
     let new: Vec<&str> = new.iter().map(String::as_str).collect();
-    all.receiver.properties().assert_only_new(&at_receiver, &new);
-    assert_arrived(&all.sender, &source, &all.receiver, &format!("tank-02/{dataset}"), snapshot);
+    all.receiver.properties().assert_only_new(&receiver, &new);
+    let at_receiver = format!("tank-02/{dataset}");
+    assert_arrived(&all.sender, &source, &all.receiver, &at_receiver, snapshot);
+    assert_eq!(all.receiver.get(&at_receiver, "readonly"), "on", "a copy stays one");
 
-    all.sender.properties().assert_only_new(&sender, &[]);
+    // That increments survive what is pruned there; nothing is held any more.
+    let bookmark = all.sender.bookmark_of(&format!("{source}@{snapshot}"));
+    all.sender.properties().assert_only_new(&sender, &[&bookmark]);
     assert_eq!(all.sender.strays().len() + all.receiver.strays().len(), 0);
 }
 

@@ -31,7 +31,8 @@ pub(crate) fn arrives_encrypted_and_its_key_does_not(all: &Three) {
         .says("encrypted as it is")
         .says("zfs load-key 'home/secret' && zfs mount 'home/secret'");
     all.laptop.cli(&["copy", "secret", RECEIVER, "--from", crate::SENDER]).ok();
-    all.sender.properties().assert_only_new(&before, &[]);
+    let bookmark = all.sender.bookmark_of("tank-01/secret@one");
+    all.sender.properties().assert_only_new(&before, &[&bookmark]);
 
     for (machine, target) in [(&all.laptop, "home/secret"), (&all.receiver, "tank-02/secret")] {
         assert_eq!(machine.get(target, "encryption"), "aes-256-gcm");
