@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-PROTOCOL = 1
+PROTOCOL = 2
 BOOTSTRAP = 8
 
 

@@ -147,7 +147,11 @@ fn no_secret_leaves_the_files_that_hold_it() {
     let (hold, holding) = (receiver.path("hold"), receiver.path("holding"));
     fs::write(&hold, "").unwrap();
     let mut transfers = Vec::new();
-    for (dataset, reachable) in [("data", true), ("told", true), ("told", false)] {
+    for (dataset, from, reachable) in [
+        ("data", r"datacenter-01\sender\tank", true),
+        ("told", r"datacenter-01\liar\pond", true),
+        ("told", r"datacenter-01\liar\pond", false),
+    ] {
         for way in ["download", "copy"] {
             let name = format!("{dataset}-{reachable}-{way}");
             let honest = Tale::honest(stream.bytes());
@@ -156,7 +160,7 @@ fn no_secret_leaves_the_files_that_hold_it() {
                 "copy" => vec![format!(r"datacenter-02\receiver\home\{name}")],
                 _ => vec!["--to".into(), format!("home/{name}")],
             };
-            let mut words = vec![way, dataset];
+            let mut words = vec![way, dataset, "--from", from];
             words.extend(to.iter().map(String::as_str));
             transfers.push(receiver.start_cli(&words));
             until("a receive that waits", || fs::remove_file(&holding).ok());
@@ -174,7 +178,8 @@ fn no_secret_leaves_the_files_that_hold_it() {
         (&["show", "--long"][..], 0),
         (&["show", "--json"], 0),
         (&["show", "nothing"], 3),
-        (&["download", "data", "--to", "home/data-true-copy"], 6),
+        (&["download", "data", "--to", "home/data-true-copy"], 0),
+        (&["holds"], 0),
         (&["copy", "data", r"datacenter-02\receiver\nowhere"], 3),
         (&["--connect", "nothing.cap", "show"], 1),
     ] {
