@@ -4,8 +4,9 @@
 //! |---|---|
 //! | [`Fleet`] | a tracker, its capability files, and a network that machines are added to |
 //! | [`Machine`] | a computer with pools; an agent may run on it, and the cli can be run there |
+//! | [`Cable`] | the way to a machine's agent, which can be cut |
 //! | [`Process`] | a running program and its log; [`Ran`] one that has ended |
-//! | [`Contents`], [`Properties`] | what datasets hold, to be compared |
+//! | [`Contents`], [`Properties`] | what datasets hold, and all about them, to be compared |
 //! | [`liar`], [`Stream`] | a machine whose every word can be chosen, and what it may send |
 //! | [`user`] | someone who speaks to the tracker without the cli |
 //! | [`until`] | waits for an event |
@@ -19,6 +20,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "how tests fail")]
 
+mod cable;
 mod contents;
 mod fleet;
 pub mod liar;
@@ -34,6 +36,7 @@ mod stream;
 pub mod user;
 mod wait;
 
+pub use cable::Cable;
 pub use contents::{Contents, Tree};
 pub use fleet::Fleet;
 pub use machine::Machine;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
+use crate::cable::Cable;
 use crate::contents::{Contents, Tree};
 use crate::network::Host;
 use crate::pools::Pools;
@@ -80,6 +81,18 @@ impl Machine {
         command.args(flags).stdin(Stdio::null());
         let name = format!("agent on {}", self.name);
         self.agent = Some(Process::start(&self.site, &name, &mut command));
+    }
+
+    /// Starts it where receivers reach it by a cable alone.
+    pub fn start_agent_behind(&mut self, cable: &Cable, location: &str, flags: &[&str]) {
+        let (address, end) = (cable.address(), cable.end());
+        let ways = ["--capnp-public-address", &address, "--capnp-listen-address", &end];
+        self.start_agent(location, &[&ways[..], flags].concat());
+    }
+
+    /// A cable for this machine's agent.
+    pub fn lay_cable(&self) -> Cable {
+        self.site.network.lay_cable(self.host)
     }
 
     /// Waits until the agent that was started last has registered.

@@ -5,10 +5,12 @@
 //! other fleet has, since its port must stay free while it is restarted.
 
 use std::cell::Cell;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::cable::Cable;
 use crate::programs::is_real;
 
 /// A host's place in the network.
@@ -60,6 +62,23 @@ impl Network {
         format!("127.{}.{high}.{}", self.fleet, low.max(1))
     }
 
+    /// A cable to a port of the host that is free.
+    pub(crate) fn lay_cable(&self, host: Host) -> Cable {
+        let (here, there) = if is_real() {
+            (host.gateway(), host.address())
+        } else {
+            (self.listen_address(host), self.listen_address(host))
+        };
+        // Of the host's own ports none is taken; on loopback the address is this fleet's alone.
+        let port = if is_real() {
+            7000
+        } else {
+            let free = TcpListener::bind((there.as_str(), 0)).and_then(|it| it.local_addr());
+            free.expect("a free port").port()
+        };
+        Cable::lay(&here, SocketAddr::new(there.parse().expect("an address"), port))
+    }
+
     /// Nothing sent by one of the two reaches the other any more.
     pub(crate) fn separate(&self, one: Host, other: Host) {
         assert!(is_real(), "on loopback everybody reaches everybody");
@@ -88,6 +107,11 @@ impl Host {
 
     fn address(self) -> String {
         format!("10.77.{}.2", self.0)
+    }
+
+    /// The router's address on the host's cable.
+    fn gateway(self) -> String {
+        format!("10.77.{}.1", self.0)
     }
 
     /// A command that runs `program` on this host.
