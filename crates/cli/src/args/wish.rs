@@ -111,7 +111,8 @@ pub(crate) enum Progress {
     /// A line every 10 seconds
     Lines,
     /// A JSON object on each line, for programs: its `event` is plan, source, progress (every
-    /// second), note, summary or failure. Lines that don't begin with { are for people
+    /// second, and when all has come), note, summary or failure. Lines that don't begin with {
+    /// are for people
     Json,
     /// Not at all
     None,

@@ -70,6 +70,12 @@ impl Meter {
         }
     }
 
+    /// How far it is when all that was to come has come.
+    pub(super) fn done(&mut self, bytes: u64, now: Instant) -> Reading {
+        let rate = self.rate.sample(bytes, now);
+        Reading { bytes, total: Some(bytes), share: Some(1.0), rate, still: None }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     fn share_of(&self, bytes: u64, total: u64) -> f64 {
         let (share, since) = self.anchor;
@@ -145,6 +151,16 @@ mod tests {
         let told = [(50, Some(200)), (50, None), (60, Some(110)), (85, Some(110))];
         assert_eq!(shares(&told), [Some(0.25), Some(0.25), Some(0.25), Some(0.625)]);
         assert_eq!(shares(&[(50, Some(100)), (10, Some(100))]), [Some(0.5), Some(0.5)]);
+    }
+
+    #[test]
+    fn when_all_is_done_the_share_is_whole_whatever_was_expected() {
+        for total in [Some(100), Some(300), None] {
+            let mut meter = Meter::new(Instant::now());
+            meter.read(Progress { bytes: 50, total }, Instant::now());
+            let done = meter.done(200, Instant::now());
+            assert_eq!((done.share, done.bytes, done.total), (Some(1.0), 200, Some(200)));
+        }
     }
 
     #[test]

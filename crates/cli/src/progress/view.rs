@@ -143,6 +143,10 @@ impl View {
         }
         match (&self.how, outcome) {
             (How::Json, _) => {
+                if let Some(summary) = outcome.as_ref().ok().filter(|summary| summary.bytes > 0) {
+                    let done = self.meter.done(summary.bytes, Instant::now());
+                    self.event(&Event::progress(self.dataset.as_str(), &done));
+                }
                 self.event(&Event::outcome(self.dataset.as_str(), outcome.as_ref(), self.dry_run));
             }
             (_, Ok(summary)) => {
