@@ -42,8 +42,11 @@ if [ "$1" = send ] && [ "$2" != -nvP ] && [ -e "$DIR/hold" ]; then
 fi
 exec "$ZFS" "$@""#;
 
-/// Writes down what `zfs` is run for.
-const LOGGED: &str = r#"echo "$@" >>"$DIR/zfs.log"; exec "$ZFS" "$@""#;
+/// Writes down what `zfs` is run for, and does before a receive what the file `first` says.
+const WATCHED: &str = r#"
+echo "$@" >>"$DIR/zfs.log"
+if [ "$1" = receive ] && [ -e "$DIR/first" ]; then . "$DIR/first"; fi
+exec "$ZFS" "$@""#;
 
 impl Scene {
     pub(crate) fn new() -> Self {
@@ -52,7 +55,7 @@ impl Scene {
         let mut receiver = fleet.machine("receiver", &["tank-02"]);
         let mut laptop = fleet.machine("laptop", &["home"]);
         for (machine, script) in
-            [(&mut sender, HELD_BACK), (&mut receiver, LOGGED), (&mut laptop, LOGGED)]
+            [(&mut sender, HELD_BACK), (&mut receiver, WATCHED), (&mut laptop, WATCHED)]
         {
             let script = format!("DIR='{}'\n{script}", machine.path("").display());
             machine.wrap_zfs(&script);

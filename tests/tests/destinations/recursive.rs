@@ -1,0 +1,115 @@
+//! `-r`: a transfer for each dataset, parents first, each by itself.
+
+use serde_json::Value;
+use tests::until;
+
+use crate::scene::{BOTH, Scene, Way};
+
+const TREE: [&str; 5] = ["tree", "tree/a", "tree/a/deep", "tree/b", "tree/skipped"];
+
+fn tree(bytes: u64) -> Scene {
+    let scene = Scene::new();
+    for path in TREE {
+        scene.create_with(path, "one", bytes);
+    }
+    scene
+}
+
+#[test]
+fn a_tree_is_transferred_parents_first_and_only_what_is_chosen() {
+    let scene = tree(1 << 20);
+    for way in BOTH {
+        let flags = ["-r", "--exclude", "*/skipped", "--jobs", "3"];
+        let dry = scene.transfer(way, "tree", &[&flags[..], &["--dry-run"]].concat()).ok();
+        dry.says("4 datasets: 4 planned, 0 up to date, 0 failed, 0 skipped");
+        assert!(!scene.machine(way).has(&scene.target(way, "tree")));
+
+        let ran = scene.transfer(way, "tree", &flags).ok();
+        ran.says("4 datasets: 4 done, 0 up to date, 0 failed, 0 skipped");
+        for path in &TREE[..4] {
+            scene.assert_arrived(way, path, "one");
+        }
+        assert!(!scene.machine(way).has(&scene.target(way, "tree/skipped")));
+
+        let only = ["-r", "--include", "tree/s*", "--include", "tree/b"];
+        let ran = scene.transfer(way, "tree", &only).ok();
+        ran.says("2 datasets: 1 done, 1 up to date, 0 failed, 0 skipped");
+        scene.assert_arrived(way, "tree/skipped", "one");
+    }
+    assert!(scene.sender.properties().held().is_empty());
+}
+
+#[test]
+fn one_that_fails_stops_those_below_it_and_no_other() {
+    let scene = tree(1 << 20);
+    for way in BOTH {
+        // In the way of one of them.
+        let machine = scene.machine(way);
+        machine.zfs(&["create", "-p", "-o", "canmount=off", &scene.target(way, "there/a")]);
+        let arguments = scene.arguments_to(way, "tree/a", "there/a", &[]);
+        let alone = scene.run(&arguments).expect(6);
+        let why = alone.stderr.lines().find(|line| line.starts_with("cannot ")).unwrap();
+        machine.zfs(&["destroy", "-r", &scene.target(way, "there")]);
+
+        // The parent arrives, and then what is in the way is made.
+        let parent = scene.arguments_to(way, "tree", "there", &[]);
+        scene.run(&parent).ok();
+        machine.zfs(&["create", "-u", &scene.target(way, "there/a")]);
+        let all = scene.arguments_to(way, "tree", "there", &["-r", "--json"]);
+        let ran = scene.run(&all).expect(6).says(why.trim_start_matches("cannot "));
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let outcomes: Vec<(&str, &str)> = document["datasets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["dataset"].as_str().unwrap(), one["outcome"].as_str().unwrap()))
+            .collect();
+        assert_eq!(
+            outcomes,
+            [
+                ("tree", "upToDate"),
+                ("tree/a", "failed"),
+                ("tree/a/deep", "skipped"),
+                ("tree/b", "done"),
+                ("tree/skipped", "done"),
+            ]
+        );
+        for path in ["b", "skipped"] {
+            let (from, to) = (format!("tree/{path}"), format!("there/{path}"));
+            scene.assert_arrived_as(way, &from, &to, "one");
+        }
+        assert!(!machine.has(&scene.target(way, "there/a/deep")));
+    }
+}
+
+#[test]
+fn each_child_goes_on_by_itself() {
+    let scene = tree(2 << 20);
+    let way = Way::Download;
+    scene.transfer(way, "tree", &[]).ok();
+    scene.hold_streams();
+    let arguments = scene.arguments(way, "tree", &["-r", "--jobs", "2"]);
+    let cli = scene.start(&arguments);
+    until("two children under way", || {
+        let parts = ["tree/a", "tree/b", "tree/skipped"].iter().filter(|path| {
+            let target = scene.target(way, path);
+            let token = ["get", "-Hp", "-o", "value", "receive_resume_token", &target];
+            let ran = scene.laptop.try_zfs(&token);
+            ran.status == 0 && ran.stdout.trim() != "-"
+        });
+        (parts.count() == 2).then_some(())
+    });
+    cli.signal(tests::Signal::INT);
+    cli.finish().expect(130);
+    scene.release_streams();
+    scene.wait_for_silence();
+
+    let ran = scene.run(&arguments).ok();
+    let gone_on = ran.stderr.lines().filter(|line| line.contains("goes on with one, of which "));
+    assert_eq!(gone_on.count(), 2, "{}", ran.stderr);
+    ran.says("5 datasets: 4 done, 1 up to date, 0 failed, 0 skipped");
+    for path in TREE {
+        scene.assert_arrived(way, path, "one");
+    }
+    assert!(scene.sender.properties().held().is_empty());
+}
