@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -49,6 +50,11 @@ impl Machine {
     /// Sets an environment variable for what is started here from now on.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// An address of this machine that nobody but this fleet listens on.
+    pub fn address(&self) -> IpAddr {
+        self.site.network.listen_address(self.host).parse().expect("an IP address")
     }
 
     /// A file in this machine's own folder.
@@ -184,6 +190,11 @@ impl Machine {
     pub fn bookmark_of(&self, snapshot: &str) -> String {
         let (dataset, _) = snapshot.split_once('@').expect("a snapshot");
         format!("{dataset}#zatlas-{}", self.get(snapshot, "guid"))
+    }
+
+    /// The folder that stands for this machine's ZFS on zfs-sim.
+    pub(crate) fn sim_root(&self) -> PathBuf {
+        self.pools.sim_root()
     }
 
     /// Exports a pool.

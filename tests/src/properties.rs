@@ -1,7 +1,7 @@
 //! All properties and holds of all that a machine's pools hold, to show that nothing else has
 //! changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Those that follow from what others do in the same pool, or from reading.
 const VOLATILE: [&str; 13] = [
@@ -63,6 +63,18 @@ impl Properties {
     /// The datasets, snapshots and bookmarks there are.
     pub fn names(&self) -> Vec<&str> {
         self.0.keys().map(String::as_str).collect()
+    }
+
+    /// The name and property of all that isn't as it was `before`, of what is there at both times.
+    pub fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<(&'a str, &'a str)> {
+        let mut changed = Vec::new();
+        for (name, properties) in &self.0 {
+            let Some(old) = before.0.get(name) else { continue };
+            let keys: BTreeSet<&String> = properties.keys().chain(old.keys()).collect();
+            let differs = |key: &&String| properties.get(*key) != old.get(*key);
+            changed.extend(keys.into_iter().filter(differs).map(|key| (&name[..], &key[..])));
+        }
+        changed
     }
 
     /// Exactly these are there that weren't `before`; all else is as it was, to the last property.

@@ -21,17 +21,36 @@ pub(crate) struct History {
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Files change where the data is written, and a snapshot is taken.
-    Snapshot { bytes: u64, seed: u64 },
+    Snapshot {
+        bytes: u64,
+        seed: u64,
+    },
     /// A snapshot gets another name.
-    Rename { at: usize, nth: usize },
+    Rename {
+        at: usize,
+        nth: usize,
+    },
     /// A snapshot that isn't the newest is destroyed.
-    Prune { at: usize, nth: usize },
+    Prune {
+        at: usize,
+        nth: usize,
+    },
     /// The newest snapshot is brought to a machine with `zfs send | zfs receive`.
-    Replicate { to: usize, place: Placing },
+    Replicate {
+        to: usize,
+        place: Placing,
+    },
     /// A replica is written to, and perhaps a snapshot is taken there.
-    Diverge { at: usize, seed: u64, snapshot: bool },
+    Diverge {
+        at: usize,
+        seed: u64,
+        snapshot: bool,
+    },
     /// Another dataset of the same name is made.
-    Foreign { at: usize, seed: u64 },
+    Foreign {
+        at: usize,
+        seed: u64,
+    },
     Transfer(Transfer),
 }
 

@@ -3,8 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -71,8 +69,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Opens it on this host. The agent itself listens on the Unix socket.
-    pub(crate) fn open(host: IpAddr, agent: PathBuf, weather: Weather) -> Self {
+    /// Opens it on this host. The agent itself listens at the other address.
+    pub(crate) fn open(host: IpAddr, agent: SocketAddr, weather: Weather) -> Self {
         let listener = TcpListener::bind((host, 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
         let closed = Arc::new(AtomicBool::new(false));
@@ -83,7 +81,7 @@ impl Link {
                     return;
                 }
                 let Ok(stranger) = stranger else { continue };
-                join(stranger, &agent, &weather);
+                join(stranger, agent, &weather);
             }
         });
         Self { address, closed, door: Some(door) }
@@ -105,8 +103,8 @@ impl Drop for Link {
 }
 
 /// Carries bytes both ways until either side hangs up, or the connection breaks.
-fn join(stranger: TcpStream, agent: &Path, weather: &Weather) {
-    let Ok(agent) = UnixStream::connect(agent) else { return };
+fn join(stranger: TcpStream, agent: SocketAddr, weather: &Weather) {
+    let Ok(agent) = TcpStream::connect(agent) else { return };
     let (Ok(from_stranger), Ok(to_agent)) = (stranger.try_clone(), agent.try_clone()) else {
         return;
     };
@@ -115,7 +113,7 @@ fn join(stranger: TcpStream, agent: &Path, weather: &Weather) {
     thread::spawn(move || carry(agent, stranger, |bytes| weather.pass(bytes)));
 }
 
-fn carry(mut from: impl Read + Hangup, mut to: impl Write + Hangup, pass: impl Fn(usize) -> usize) {
+fn carry(mut from: TcpStream, mut to: TcpStream, pass: impl Fn(usize) -> usize) {
     let mut block = vec![0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut block) {
         let passed = pass(length);
@@ -123,23 +121,8 @@ fn carry(mut from: impl Read + Hangup, mut to: impl Write + Hangup, pass: impl F
             break;
         }
     }
-    from.hang_up();
-    to.hang_up();
-}
-
-/// Ends a connection in both directions, for whoever else has a handle on it too.
-trait Hangup {
-    fn hang_up(&self);
-}
-
-impl Hangup for TcpStream {
-    fn hang_up(&self) {
-        let _ = self.shutdown(Shutdown::Both);
-    }
-}
-
-impl Hangup for UnixStream {
-    fn hang_up(&self) {
-        let _ = self.shutdown(Shutdown::Both);
+    // For the other direction, too.
+    for end in [from, to] {
+        let _ = end.shutdown(Shutdown::Both);
     }
 }
