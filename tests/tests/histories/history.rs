@@ -116,7 +116,7 @@ impl History {
             below: chance(random, 30),
             events: vec![first_snapshot(random)],
         };
-        if chance(random, 15) {
+        if chance(random, 10) {
             let (at, seed) = (history.receiver(random), random.u64(..));
             history.events.push(Event::Foreign { at, seed });
         }
@@ -163,7 +163,7 @@ impl History {
             from: some(random, 25, |random| random.usize(0..self.agents)).filter(|_| !recursive),
             recursive,
             adopt: chance(random, 40),
-            faults: (0..random.usize(0..=2)).map(|_| fault(random)).collect(),
+            faults: (0..random.usize(0..=5).div_ceil(2).min(2)).map(|_| fault(random)).collect(),
         }
     }
 }
@@ -174,7 +174,7 @@ fn first_snapshot(random: &mut Rng) -> Event {
 
 fn fault(random: &mut Rng) -> Fault {
     match random.u8(..100) {
-        0..25 => Fault::Cut { after: random.u64(1..3 << 20) },
+        0..25 => Fault::Cut { after: random.u64(1..2 << 20) },
         25..80 => {
             const VICTIMS: [Victim; 6] = [
                 Victim::Send,
@@ -186,7 +186,7 @@ fn fault(random: &mut Rng) -> Fault {
             ];
             let whom = VICTIMS[random.usize(..VICTIMS.len())];
             // Not before a receiver knows what it gets: there is nobody to be killed yet.
-            Fault::Kill { whom, after: random.u64(64 << 10..3 << 20), later: chance(random, 20) }
+            Fault::Kill { whom, after: random.u64(64 << 10..2 << 20), later: chance(random, 20) }
         }
         80..90 => Fault::Delay { rate: random.u64(2 << 20..8 << 20) },
         _ => Fault::Full { room: random.u64(64 << 10..2 << 20) },

@@ -63,7 +63,7 @@ fn seeds() -> Vec<u64> {
     if let Some(seed) = number("ZATLAS_SEED") {
         return vec![seed];
     }
-    let count = number("ZATLAS_HISTORIES").unwrap_or(if is_real() { 6 } else { 40 });
+    let count = number("ZATLAS_HISTORIES").unwrap_or(if is_real() { 6 } else { 30 });
     let first = u64::from(fastrand::u32(..));
     eprintln!("{count} histories, from ZATLAS_SEED={first} on");
     (first..first + count).collect()

@@ -62,6 +62,7 @@ pub(crate) struct Expected {
 pub(crate) enum Cause {
     Ambiguous,
     NoSuchPlace,
+    OnlyTheTarget,
     NoSuchSnapshot,
     NothingInCommon,
     Ahead,
@@ -77,6 +78,7 @@ impl Cause {
         match self {
             Self::Ambiguous => (4, "different datasets of this name"),
             Self::NoSuchPlace => (3, "it is not at "),
+            Self::OnlyTheTarget => (3, "is the destination itself"),
             Self::NoSuchSnapshot => (3, "have a snapshot '"),
             Self::NothingInCommon => (6, "no snapshot in common with the source"),
             Self::Ahead => (6, "the destination is ahead"),
@@ -189,6 +191,9 @@ pub(crate) fn expect(all: &[Replica], wish: &Wish<'_>) -> Expected {
             let there = |replica: &&&Replica| replica.node == from;
             let known = lineages.iter().flatten().filter(there);
             match known.min_by_key(|replica| (replica.path != wish.path, &replica.path)) {
+                None if from == wish.target.0 && target.is_some() => {
+                    return Expected::refused(Cause::OnlyTheTarget);
+                }
                 None => return Expected::refused(Cause::NoSuchPlace),
                 pinned => pinned.copied(),
             }
