@@ -7,17 +7,18 @@ use crate::scene::{BOTH, Scene, Way};
 
 const TREE: [&str; 5] = ["tree", "tree/a", "tree/a/deep", "tree/b", "tree/skipped"];
 
-fn tree(bytes: u64) -> Scene {
+#[test]
+fn each_dataset_of_a_tree_is_transferred_by_itself_and_parents_first() {
     let scene = Scene::new();
     for path in TREE {
-        scene.create_with(path, "one", bytes);
+        scene.create_with(path, "one", 2 << 20);
     }
-    scene
+    only_what_is_chosen_is_transferred(&scene);
+    one_that_fails_stops_those_below_it_and_no_other(&scene);
+    each_child_goes_on_by_itself(&scene);
 }
 
-#[test]
-fn a_tree_is_transferred_parents_first_and_only_what_is_chosen() {
-    let scene = tree(1 << 20);
+fn only_what_is_chosen_is_transferred(scene: &Scene) {
     for way in BOTH {
         let flags = ["-r", "--exclude", "*/skipped", "--jobs", "3"];
         let dry = scene.transfer(way, "tree", &[&flags[..], &["--dry-run"]].concat()).ok();
@@ -39,9 +40,7 @@ fn a_tree_is_transferred_parents_first_and_only_what_is_chosen() {
     assert!(scene.sender.properties().held().is_empty());
 }
 
-#[test]
-fn one_that_fails_stops_those_below_it_and_no_other() {
-    let scene = tree(1 << 20);
+fn one_that_fails_stops_those_below_it_and_no_other(scene: &Scene) {
     for way in BOTH {
         // In the way of one of them.
         let machine = scene.machine(way);
@@ -82,16 +81,14 @@ fn one_that_fails_stops_those_below_it_and_no_other() {
     }
 }
 
-#[test]
-fn each_child_goes_on_by_itself() {
-    let scene = tree(2 << 20);
+fn each_child_goes_on_by_itself(scene: &Scene) {
     let way = Way::Download;
-    scene.transfer(way, "tree", &[]).ok();
+    scene.run(&scene.arguments_to(way, "tree", "cut", &[])).ok();
     scene.hold_streams();
-    let arguments = scene.arguments(way, "tree", &["-r", "--jobs", "2"]);
+    let arguments = scene.arguments_to(way, "tree", "cut", &["-r", "--jobs", "2"]);
     let cli = scene.start(&arguments);
     until("two children under way", || {
-        let parts = ["tree/a", "tree/b", "tree/skipped"].iter().filter(|path| {
+        let parts = ["cut/a", "cut/b", "cut/skipped"].iter().filter(|path| {
             let target = scene.target(way, path);
             let token = ["get", "-Hp", "-o", "value", "receive_resume_token", &target];
             let ran = scene.laptop.try_zfs(&token);
@@ -109,7 +106,7 @@ fn each_child_goes_on_by_itself() {
     assert_eq!(gone_on.count(), 2, "{}", ran.stderr);
     ran.says("5 datasets: 4 done, 1 up to date, 0 failed, 0 skipped");
     for path in TREE {
-        scene.assert_arrived(way, path, "one");
+        scene.assert_arrived_as(way, path, &path.replace("tree", "cut"), "one");
     }
     assert!(scene.sender.properties().held().is_empty());
 }

@@ -3,9 +3,15 @@
 use crate::scene::{BOTH, Scene, Way};
 
 #[test]
-fn a_copy_is_readonly_and_a_download_is_not_unless_they_are_told_so() {
+fn what_arrives_has_the_properties_that_were_asked_for_and_keeps_its_own() {
     let scene = Scene::new();
     scene.create("data", "one");
+    a_copy_is_readonly_and_a_download_is_not_unless_they_are_told_so(&scene);
+    an_increment_changes_no_property(&scene);
+    only_what_is_harmless_elsewhere_is_carried(&scene);
+}
+
+fn a_copy_is_readonly_and_a_download_is_not_unless_they_are_told_so(scene: &Scene) {
     for (way, to, flags, readonly) in [
         (Way::Download, "as usual", &[][..], "off"),
         (Way::Download, "told so", &["--readonly"], "on"),
@@ -16,7 +22,6 @@ fn a_copy_is_readonly_and_a_download_is_not_unless_they_are_told_so() {
         let target = scene.target(way, to);
         assert_eq!(scene.machine(way).get(&target, "readonly"), readonly, "{way:?} {flags:?}");
     }
-    an_increment_changes_no_property(&scene);
 }
 
 /// Whatever its user has set, and whatever the options of a first transfer say.
@@ -36,10 +41,7 @@ fn an_increment_changes_no_property(scene: &Scene) {
     }
 }
 
-#[test]
-fn only_what_is_harmless_elsewhere_is_carried() {
-    let scene = Scene::new();
-    scene.create("data", "one");
+fn only_what_is_harmless_elsewhere_is_carried(scene: &Scene) {
     let mountpoint = scene.sender.path("elsewhere");
     let set = |setting: &str| scene.sender.try_zfs(&["set", setting, "tank-01/data"]);
     set("compression=zstd-3").ok();

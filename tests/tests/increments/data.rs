@@ -53,6 +53,16 @@ impl Data {
         format!("{SOURCE}/{}", self.path)
     }
 
+    /// A snapshot's name at the source.
+    pub(crate) fn at(&self, label: &str) -> String {
+        format!("{}@{label}", self.name())
+    }
+
+    /// Takes a snapshot.
+    pub(crate) fn take(&self, source: &Machine, label: &str) {
+        source.zfs(&["snapshot", &self.at(label)]);
+    }
+
     /// Its path in a destination's pool.
     pub(crate) fn path_there(&self) -> String {
         self.below.map_or(self.path.to_owned(), |parent| format!("{parent}/{}", self.path))
@@ -60,7 +70,7 @@ impl Data {
 
     pub(crate) fn create(&self, source: &Machine) {
         let name = self.name();
-        let size = (4 * BYTES).to_string();
+        let size = (2 * BYTES).to_string();
         let key = key_location(source);
         let kind: &[&str] = match self.kind {
             Kind::Filesystem => &[],
@@ -85,7 +95,7 @@ impl Data {
         let mut bytes = vec![0; 256 << 10];
         random.fill(&mut bytes);
         source.with_files(&self.name(), |path| match self.kind {
-            Kind::Volume => overwrite(path, &bytes, self.changes * (384 << 10)),
+            Kind::Volume => overwrite(path, &bytes, self.changes * (256 << 10)),
             Kind::Filesystem | Kind::Encrypted => {
                 overwrite(&path.join("big"), &bytes, self.changes * (40 << 10));
                 let later = |number| path.join(format!("a folder/added {number}"));

@@ -8,8 +8,8 @@ use crate::data::Data;
 pub(crate) struct Chapter {
     /// For messages.
     pub(crate) what: &'static str,
-    /// Changes the data, and returns the snapshots that it took, oldest first.
-    pub(crate) happens: fn(&mut Data, &Machine) -> &'static [&'static str],
+    /// Changes the data; the newest snapshot is taken last.
+    pub(crate) happens: fn(&mut Data, &Machine),
     /// Arguments of the transfer.
     pub(crate) flags: &'static [&'static str],
     /// Each stream's base (`None`: it is whole) and snapshot, under their names at the source.
@@ -24,10 +24,10 @@ pub(crate) enum Base {
 }
 
 /// Each builds on those before it.
-pub(crate) const ALL: &[Chapter] = &[
+pub(crate) const CHAPTERS: [Chapter; 6] = [
     Chapter {
         what: "the first transfer is of the whole",
-        happens: |data, source| take(data, source, &["one"]),
+        happens: |data, source| data.take(source, "one"),
         flags: &[],
         streams: &[(None, "one")],
     },
@@ -35,7 +35,7 @@ pub(crate) const ALL: &[Chapter] = &[
         what: "an increment from a snapshot",
         happens: |data, source| {
             data.change(source);
-            take(data, source, &["two"])
+            data.take(source, "two");
         },
         flags: &[],
         streams: &[(Some(Base::Snapshot("one")), "two")],
@@ -43,10 +43,9 @@ pub(crate) const ALL: &[Chapter] = &[
     Chapter {
         what: "an increment from our bookmark, when the snapshot has been destroyed",
         happens: |data, source| {
+            source.zfs(&["destroy", &data.at("two")]);
             data.change(source);
-            let taken = take(data, source, &["three"]);
-            destroy(data, source, "@two");
-            taken
+            data.take(source, "three");
         },
         flags: &[],
         streams: &[(Some(Base::Bookmark("two")), "three")],
@@ -54,10 +53,9 @@ pub(crate) const ALL: &[Chapter] = &[
     Chapter {
         what: "an increment from a snapshot that was renamed",
         happens: |data, source| {
+            source.zfs(&["rename", &data.at("three"), &data.at("the third")]);
             data.change(source);
-            let name = data.name();
-            source.zfs(&["rename", &format!("{name}@three"), &format!("{name}@the third")]);
-            take(data, source, &["four"])
+            data.take(source, "four");
         },
         flags: &[],
         streams: &[(Some(Base::Snapshot("the third")), "four")],
@@ -65,22 +63,25 @@ pub(crate) const ALL: &[Chapter] = &[
     Chapter {
         what: "an increment when all but its base has been destroyed",
         happens: |data, source| {
-            data.change(source);
-            let taken = take(data, source, &["five"]);
             let kinds = ["list", "-H", "-d", "1", "-t", "snapshot,bookmark", "-o", "name"];
             let listed = source.zfs(&[&kinds[..], &[&data.name()]].concat());
-            let kept = ["@four", "@five"];
-            for pruned in listed.lines().filter(|name| !kept.iter().any(|it| name.ends_with(it))) {
+            for pruned in listed.lines().filter(|name| *name != data.at("four")) {
                 source.zfs(&["destroy", pruned]);
             }
-            taken
+            data.change(source);
+            data.take(source, "five");
         },
         flags: &[],
         streams: &[(Some(Base::Snapshot("four")), "five")],
     },
     Chapter {
         what: "with --all-snapshots, each one between",
-        happens: |data, source| take_between(data, source, &["six", "seven", "eight", "nine"]),
+        happens: |data, source| {
+            for label in ["six", "seven", "eight", "nine"] {
+                data.change(source);
+                data.take(source, label);
+            }
+        },
         flags: &["--all-snapshots"],
         streams: &[
             (Some(Base::Snapshot("five")), "six"),
@@ -90,31 +91,3 @@ pub(crate) const ALL: &[Chapter] = &[
         ],
     },
 ];
-
-/// From a snapshot and from a bookmark.
-pub(crate) const FIRST_THREE: &[Chapter] = ALL.split_at(3).0;
-
-/// Takes the snapshots one after the other, without a change between.
-fn take(data: &Data, source: &Machine, labels: &'static [&'static str]) -> &'static [&'static str] {
-    for label in labels {
-        source.zfs(&["snapshot", &format!("{}@{label}", data.name())]);
-    }
-    labels
-}
-
-/// Changes the data before each.
-fn take_between(
-    data: &mut Data,
-    source: &Machine,
-    labels: &'static [&'static str],
-) -> &'static [&'static str] {
-    for label in labels.chunks(1) {
-        data.change(source);
-        take(data, source, label);
-    }
-    labels
-}
-
-fn destroy(data: &Data, source: &Machine, what: &str) {
-    source.zfs(&["destroy", &format!("{}{what}", data.name())]);
-}
