@@ -9,6 +9,7 @@ mod converge;
 mod hold;
 mod ledger;
 mod round;
+mod source;
 mod stream;
 
 use schema::{Location, Place};

@@ -36,6 +36,8 @@ pub(super) struct Transfer {
     pub(super) line: Option<(Key, Line)>,
     /// The one that the round under way is about.
     pub(super) source: Option<Key>,
+    /// Others fit as well as that one, and have not failed since there was progress.
+    pub(super) others: bool,
     /// The first plan, and when it was begun with.
     pub(super) begun: Option<(Plan, Instant)>,
     /// How far what is there had come when it was last looked at.
@@ -73,6 +75,7 @@ impl Transfer {
             tail: Tail::default(),
             line: None,
             source: None,
+            others: false,
             begun: None,
             mark: Mark::default(),
             progress: false,
@@ -129,7 +132,10 @@ impl Transfer {
         }
         // Nothing has been received that a wait could save: whoever asked is told at once, once
         // each source has been tried.
-        if self.begun.is_none() && (source.is_none() || !self.has_untried()) {
+        if self.begun.is_none() && !self.others {
+            return Err(trouble.failure);
+        }
+        if self.job.options.timeout.is_zero() {
             return Err(trouble.failure);
         }
         if idle >= self.job.options.timeout {
@@ -142,7 +148,7 @@ impl Transfer {
         }
         let whom = source.map_or(String::new(), |(place, _)| format!("{place}: "));
         self.tell_once(format!("{whom}{}", trouble.failure.reason));
-        if self.has_untried() {
+        if self.others {
             return Ok(Duration::ZERO);
         }
         let left = self.job.options.timeout.saturating_sub(idle);

@@ -8,7 +8,7 @@ use zfs::{Properties, Snapshot};
 use super::converge::{Mark, Transfer};
 use super::ledger::{Key, key};
 use crate::dial::{self, Line};
-use crate::failure::{Class, Trouble};
+use crate::failure::Trouble;
 use crate::outgoing::snapshot_label;
 use crate::plan::{self, Chosen, Destination, Form, Goal, Options, Step, Wish};
 use crate::remote::Remote;
@@ -54,6 +54,7 @@ impl Transfer {
     }
 
     async fn prepare(&mut self) -> Result<Prepared, Trouble> {
+        self.others = false;
         self.refresh().await?;
         let look = target::look(&self.tools.zfs, &self.job.target).await?;
         self.compare(&look);
@@ -175,100 +176,7 @@ impl Transfer {
         })
     }
 
-    /// The best source that a plan can be made with.
-    fn choose_source(&self, goal: &Snapshot, look: &Look) -> Result<(Replica, Vec<Step>), Trouble> {
-        let (target, from) = (&self.job.target, self.job.from.as_ref());
-        let options = self.plan_options();
-        let sources =
-            plan::sources(&self.replicas, goal.guid, from, self.job.near.as_ref(), look.guid);
-        let mut usable = self.ledger.usable(sources);
-        let unsafe_to_resume = self.keep_safe(&mut usable, look, options.restart);
-        match plan::plan_any(target, goal, &usable, &look.destination, options) {
-            Ok((index, steps)) => match usable.get(index) {
-                Some(replica) => Ok(((*replica).clone(), steps)),
-                None => Err(self.nobody(goal, look, unsafe_to_resume)),
-            },
-            Err(failure) if usable.is_empty() => {
-                let nobody = self.nobody(goal, look, unsafe_to_resume);
-                Err(if nobody.failure.reason.is_empty() {
-                    Trouble::transient(failure)
-                } else {
-                    nobody
-                })
-            }
-            Err(failure) => {
-                let stuck = plan::stuck(target, &look.destination, &self.replicas, options);
-                // Where something may come back that fits, that is waited for.
-                let away = plan::away(&self.replicas, goal.guid, from, look.guid);
-                let fits = plan::plan_any(target, goal, &away, &look.destination, options).is_ok();
-                let class =
-                    if fits && stuck.is_none() { Class::Transient } else { Class::Permanent };
-                Err(Trouble { class, failure: stuck.unwrap_or(failure) })
-            }
-        }
-    }
-
-    /// Leaves only sources that can go on with what is there without harm. A stream with large
-    /// blocks may be continued by another dataset only where it is known how what has arrived was
-    /// cut into blocks; else by who sent it.
-    fn keep_safe(&self, usable: &mut Vec<&Replica>, look: &Look, restart: bool) -> Option<Failure> {
-        let token = look.token().filter(|token| token.large_blocks && !restart)?;
-        if self.tail.block_size(token).is_some() {
-            return None;
-        }
-        let sender = look.sender.filter(|sender| sender.snapshot == token.to_guid);
-        let before = usable.len();
-        usable.retain(|replica| sender.is_some_and(|it| it.dataset == replica.properties.guid));
-        (usable.len() < before).then(|| {
-            Failure::new(
-                Code::Refused,
-                "resume",
-                &self.job.target,
-                "it was received in large blocks by a program that has ended since, so only the \
-                 source that sent it may go on with it, and that one is not online",
-                "Bring that source online, or begin anew with --restart.",
-            )
-        })
-    }
-
-    /// No source is left to be asked.
-    fn nobody(&self, goal: &Snapshot, look: &Look, unsafe_to_resume: Option<Failure>) -> Trouble {
-        let from = self.job.from.as_ref();
-        let away = plan::away(&self.replicas, goal.guid, from, look.guid);
-        let away = self.ledger.usable(away);
-        if let (Some(first), None) = (away.first(), &unsafe_to_resume) {
-            let places: Vec<String> =
-                away.iter().map(|replica| replica.place.to_string()).collect();
-            return Trouble::transient(Failure::new(
-                Code::Offline,
-                "receive from",
-                &first.place,
-                format!("waiting for what is offline: {}", places.join(", ")),
-                "Bring one of these online: start its agent, import its pool.",
-            ));
-        }
-        match (unsafe_to_resume, self.ledger.out()) {
-            (Some(failure), _) => Trouble::transient(failure),
-            (None, Some(failure)) => Trouble::permanent(failure),
-            (None, None) => Trouble::transient(Failure::new(
-                Code::Offline,
-                "receive",
-                &self.job.target,
-                format!("no machine that is online has its snapshot {}", goal.label),
-                "Bring one online that has it: start its agent, import its pool.",
-            )),
-        }
-    }
-
-    /// Whether a source is left that hasn't failed since there was progress.
-    pub(super) fn has_untried(&self) -> bool {
-        let Some(goal) = &self.goal else { return false };
-        let from = self.job.from.as_ref();
-        let sources = plan::sources(&self.replicas, goal.guid, from, self.job.near.as_ref(), None);
-        self.ledger.usable(sources).iter().any(|replica| self.ledger.strikes(&key(replica)) == 0)
-    }
-
-    fn plan_options(&self) -> Options {
+    pub(super) fn plan_options(&self) -> Options {
         let options = &self.job.options;
         Options {
             all_snapshots: options.all_snapshots,

@@ -1,0 +1,121 @@
+//! Which source goes on with what is there; and why none does, or what is waited for.
+
+use schema::{Code, Failure, Replica};
+use zfs::Snapshot;
+
+use super::converge::Transfer;
+use super::ledger::key;
+use crate::failure::Trouble;
+use crate::plan::{self, Step};
+use crate::target::Look;
+
+impl Transfer {
+    /// The best source that a plan can be made with.
+    pub(super) fn choose_source(
+        &mut self,
+        goal: &Snapshot,
+        look: &Look,
+    ) -> Result<(Replica, Vec<Step>), Trouble> {
+        let (target, from) = (&self.job.target, self.job.from.as_ref());
+        let options = self.plan_options();
+        let sources =
+            plan::sources(&self.replicas, goal.guid, from, self.job.near.as_ref(), look.guid);
+        let mut usable = self.ledger.usable(sources);
+        let unsafe_to_resume = self.keep_safe(&mut usable, look, options.restart);
+        let planned = plan::plan_any(target, goal, &usable, &look.destination, options);
+        let (index, steps) = planned.map_err(|failure| {
+            if usable.is_empty() {
+                self.nobody(goal, look, unsafe_to_resume)
+            } else {
+                self.none_fits(goal, look, failure)
+            }
+        })?;
+        let is_untried = |replica: &Replica| self.ledger.strikes(&key(replica)) == 0;
+        // Those before it don't fit. The index is of one of them.
+        let (chosen, others) = (usable[index].clone(), &usable[index + 1..]);
+        self.others = others.iter().any(|it| is_untried(it) && self.fits(it, goal, look));
+        Ok((chosen, steps))
+    }
+
+    /// Whether a plan can be made with a replica.
+    fn fits(&self, replica: &Replica, goal: &Snapshot, look: &Look) -> bool {
+        let (target, options) = (&self.job.target, self.plan_options());
+        plan::plan_any(target, goal, &[replica], &look.destination, options).is_ok()
+    }
+
+    /// With those that are online no plan can be made.
+    fn none_fits(&self, goal: &Snapshot, look: &Look, failure: Failure) -> Trouble {
+        let (target, options) = (&self.job.target, self.plan_options());
+        if let Some(stuck) = plan::stuck(target, &look.destination, &self.replicas, options) {
+            return Trouble::permanent(stuck);
+        }
+        let mut away = self.away(goal, look);
+        away.retain(|replica| self.fits(replica, goal, look));
+        match waiting_for(&away) {
+            Some(waiting) => {
+                let reason = format!("{}\n{}", waiting.reason, failure.reason);
+                Trouble::transient(Failure { reason, ..waiting })
+            }
+            None => Trouble::permanent(failure),
+        }
+    }
+
+    /// Who has it and is offline, but for those that were left for good.
+    fn away(&self, goal: &Snapshot, look: &Look) -> Vec<&Replica> {
+        let from = self.job.from.as_ref();
+        self.ledger.usable(plan::away(&self.replicas, goal.guid, from, look.guid))
+    }
+
+    /// Leaves only sources that can go on with what is there without harm. A stream with large
+    /// blocks may be continued by another dataset only where it is known how what has arrived was
+    /// cut into blocks; else by who sent it.
+    fn keep_safe(&self, usable: &mut Vec<&Replica>, look: &Look, restart: bool) -> Option<Failure> {
+        let token = look.token().filter(|token| token.large_blocks && !restart)?;
+        if self.tail.block_size(token).is_some() {
+            return None;
+        }
+        let sender = look.sender.filter(|sender| sender.snapshot == token.to_guid);
+        let before = usable.len();
+        usable.retain(|replica| sender.is_some_and(|it| it.dataset == replica.properties.guid));
+        (usable.len() < before).then(|| {
+            Failure::new(
+                Code::Refused,
+                "resume",
+                &self.job.target,
+                "it was received in large blocks by a program that has ended since, so only the \
+                 source that sent it may go on with it, and that one is not online",
+                "Bring that source online, or begin anew with --restart.",
+            )
+        })
+    }
+
+    /// No source is left to be asked.
+    fn nobody(&self, goal: &Snapshot, look: &Look, unsafe_to_resume: Option<Failure>) -> Trouble {
+        if let (Some(waiting), None) = (waiting_for(&self.away(goal, look)), &unsafe_to_resume) {
+            return Trouble::transient(waiting);
+        }
+        match (unsafe_to_resume, self.ledger.out()) {
+            (Some(failure), _) => Trouble::transient(failure),
+            (None, Some(failure)) => Trouble::permanent(failure),
+            (None, None) => Trouble::transient(Failure::new(
+                Code::Offline,
+                "receive",
+                &self.job.target,
+                format!("no machine that is online has its snapshot {}", goal.label),
+                "Bring one online that has it: start its agent, import its pool.",
+            )),
+        }
+    }
+}
+
+/// The failure that ends when one of these is back.
+fn waiting_for(away: &[&Replica]) -> Option<Failure> {
+    let places: Vec<String> = away.iter().map(|replica| replica.place.to_string()).collect();
+    Some(Failure::new(
+        Code::Offline,
+        "receive from",
+        &away.first()?.place,
+        format!("waiting for what is offline: {}", places.join(", ")),
+        "Bring one of these online: start its agent, import its pool.",
+    ))
+}
