@@ -4,26 +4,29 @@ use std::time::Instant;
 
 use tests::{Tree, is_real};
 
-use crate::scene::{Scene, Summary, Way};
+use crate::scene::{LITTLE, Scene, Summary, TARGET, Way};
+use crate::{encryption, large_blocks};
 
 /// How `zfs send` is told to make the streams.
 const PLAIN: &str = "-L -c";
 
 /// Kills the source of the first third of the stream in mid-stream, and that of the second one.
-fn dies_twice(scene: &mut Scene, way: Way, label: &str, whole: u64, more: &[&str]) {
+fn dies_twice(scene: &mut Scene, way: Way, label: &str, whole: u64) {
     let contents = scene.contents(label);
-    scene.start();
     let share = whole * 3 / 10;
     let started = Instant::now();
     scene.sources[0].hold_after(share);
     scene.sources[1].hold_after(share);
-    let cli = scene.begin(way, more);
+    let cli = scene.begin(way, &[]);
     for source in &mut scene.sources[..2] {
         source.wait_until_holding();
         source.kill();
     }
     let summary = Summary::of(cli.finish());
     let took = started.elapsed();
+    if scene.receiver.get(TARGET, "keystatus") == "unavailable" {
+        encryption::load_key(&scene.receiver, TARGET);
+    }
     scene.assert_arrived(label, &contents);
 
     let sources = summary.sources();
@@ -53,25 +56,84 @@ fn dies_twice(scene: &mut Scene, way: Way, label: &str, whole: u64, more: &[&str
     assert!(last.machine.has(&format!("{}#zatlas-{guid}", last.dataset)), "no bookmark");
 }
 
-/// Three replicas under other paths and compressions. Returns the size of the shortest stream.
-fn three_replicas(tree: Tree) -> (Scene, u64) {
-    let scene = Scene::new(3);
+/// Three replicas under other paths and compressions.
+fn three_replicas(tree: Tree) -> Scene {
+    let mut scene = Scene::new(3);
     scene.sources[0].machine.create("pool-source-1/data", tree, "s");
     scene.replicate(0, "-L -c", "s", 1, "-o compression=gzip-1");
     scene.replicate(0, "-L", "s", 2, "-o compression=off");
-    let whole = scene.sources.iter().map(|source| source.stream_size(PLAIN, "s")).min().unwrap();
-    (scene, whole)
+    scene.start();
+    scene
 }
 
 #[test]
 fn a_copy_of_256_mib_is_completed_by_the_third_source() {
-    let bytes = if is_real() { 256 << 20 } else { 128 << 20 };
-    let (mut scene, whole) = three_replicas(Tree { seed: 1, bytes });
-    dies_twice(&mut scene, Way::Copy, "s", whole, &[]);
+    let mut scene = three_replicas(Tree { seed: 1, bytes: 256 << 20 });
+    let whole = scene.sources[0].stream_size(PLAIN, "s");
+    dies_twice(&mut scene, Way::Copy, "s", whole);
 }
 
 #[test]
 fn a_download_is_completed_by_the_third_source() {
-    let (mut scene, whole) = three_replicas(Tree { seed: 2, bytes: 32 << 20 });
-    dies_twice(&mut scene, Way::Download, "s", whole, &[]);
+    let mut scene = three_replicas(LITTLE);
+    let whole = scene.sources[0].stream_size(PLAIN, "s");
+    dies_twice(&mut scene, Way::Download, "s", whole);
+}
+
+/// The base is a snapshot at the first and the third, and only a bookmark at the second.
+#[test]
+fn an_increment_is_completed_by_whoever_has_its_base() {
+    let mut scene = Scene::new(3);
+    let tree = Tree { seed: 3, bytes: 1 << 20 };
+    scene.sources[0].machine.create("pool-source-1/data", tree, "base");
+    scene.more("s", LITTLE);
+    for (at, options) in [(1, "-o compression=gzip-1"), (2, "-o compression=off")] {
+        scene.replicate(0, "-L -c", "base", at, options);
+        scene.replicate(0, "-L -c -i @base", "s", at, options);
+    }
+    scene.sources[1].keep_bookmark_only("base");
+    scene.start();
+    scene.bring_base();
+    let whole = scene.sources[0].stream_size("-L -c -i @base", "s");
+    dies_twice(&mut scene, Way::Download, "s", whole);
+    scene.assert_arrived("base", &scene.contents("base"));
+}
+
+#[test]
+fn a_volume_is_completed_by_the_third_source() {
+    let mut scene = Scene::new(3);
+    scene.sources[0].machine.create_volume("pool-source-1/data", LITTLE, "s");
+    scene.replicate(0, "-c", "s", 1, "-o compression=gzip-1");
+    scene.replicate(0, "-c", "s", 2, "-o compression=off");
+    scene.start();
+    let whole = scene.sources[0].stream_size(PLAIN, "s");
+    dies_twice(&mut scene, Way::Copy, "s", whole);
+}
+
+#[test]
+fn an_encrypted_dataset_is_completed_raw_by_the_third_source() {
+    if !is_real() {
+        return; // zfs-sim knows no encryption.
+    }
+    let mut scene = Scene::new(3);
+    encryption::create(&scene.sources[0].machine, "pool-source-1/data", LITTLE, "s");
+    scene.replicate(0, "-w -L", "s", 1, "");
+    scene.replicate(0, "-w -L", "s", 2, "");
+    scene.start();
+    let whole = scene.sources[0].stream_size("-w -L", "s");
+    dies_twice(&mut scene, Way::Download, "s", whole);
+}
+
+#[test]
+fn large_blocks_are_completed_by_the_third_source_that_cuts_them_alike() {
+    if !is_real() {
+        return; // zfs-sim cuts all data into the same blocks.
+    }
+    let mut scene = Scene::new(3);
+    large_blocks::create(&scene.sources[0].machine, "pool-source-1/data", LITTLE, "s");
+    scene.replicate(0, "-L -c", "s", 1, "-o compression=gzip-1");
+    scene.replicate(0, "-L", "s", 2, "-o recordsize=128k");
+    scene.start();
+    let whole = scene.sources[0].stream_size(PLAIN, "s");
+    dies_twice(&mut scene, Way::Copy, "s", whole);
 }

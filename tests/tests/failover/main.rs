@@ -4,5 +4,11 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "how tests fail")]
 
 mod completing;
+mod encryption;
+mod large_blocks;
+mod refusing;
+mod restarting;
+mod resuming;
 mod scene;
 mod source;
+mod tracker;

@@ -49,13 +49,14 @@ impl Scene {
         Self { sources: sources.collect(), receiver, fleet }
     }
 
-    /// The same with a filesystem of little data, `data@s`, and replicas of it.
+    /// The same with a filesystem of little data, `data@s`, replicas of it, and agents.
     pub(crate) fn with_little_data(replicas: usize) -> Self {
-        let scene = Self::new(replicas);
+        let mut scene = Self::new(replicas);
         scene.sources[0].machine.create("pool-source-1/data", LITTLE, "s");
         for number in 1..replicas {
-            scene.replicate(0, "-c", "s", number, "");
+            scene.replicate(0, "-L -c", "s", number, "");
         }
+        scene.start();
         scene
     }
 
@@ -66,12 +67,26 @@ impl Scene {
         let stream = from.machine.path("stream");
         let (file, snapshot) = (stream.display(), from.snapshot(to));
         from.machine.shell(&format!("\"$ZFS\" send {flags} '{snapshot}' >'{file}'")).ok();
-        if let Some((parent, _)) = at.dataset.rsplit_once('/').filter(|(up, _)| up.contains('/')) {
+        let (parent, _) = at.dataset.rsplit_once('/').unwrap();
+        if !at.machine.has(parent) {
             at.machine.zfs(&["create", "-p", parent]);
         }
         let receive = format!("\"$ZFS\" receive -u {options} '{}' <'{file}'", at.dataset);
         at.machine.shell(&receive).ok();
         std::fs::remove_file(stream).unwrap();
+    }
+
+    /// Writes more files at the first machine, and takes a snapshot.
+    pub(crate) fn more(&self, label: &str, tree: Tree) {
+        let source = &self.sources[0];
+        source.machine.with_files(&source.dataset, |folder| tree.write(&folder.join(label)));
+        source.machine.zfs(&["snapshot", &source.snapshot(label)]);
+    }
+
+    /// Has the receiver get the snapshot `base` from the first machine.
+    pub(crate) fn bring_base(&self) {
+        let place = self.sources[0].place();
+        self.begin(Way::Download, &["--snapshot", "base", "--from", &place]).finish().ok();
     }
 
     /// Starts all agents, and waits until the tracker knows everything.
@@ -138,10 +153,18 @@ impl Scene {
         let arrived = contents(&self.receiver, TARGET, label);
         assert!(arrived == *contents_sent, "other data arrived");
         assert_eq!(self.receiver.get(TARGET, "receive_resume_token"), "-");
-        for machine in self.sources.iter().map(|source| &source.machine).chain([&self.receiver]) {
-            let strays = at_work(machine);
-            assert!(strays.is_empty(), "{strays:?}");
-        }
+        assert_eq!(self.at_work(), Vec::<String>::new());
+    }
+
+    /// What sends or receives now.
+    pub(crate) fn at_work(&self) -> Vec<String> {
+        let machines = self.sources.iter().map(|source| &source.machine).chain([&self.receiver]);
+        machines.flat_map(at_work).map(|stray| stray.arguments.join(" ")).collect()
+    }
+
+    /// Waits for the end of what is being killed.
+    pub(crate) fn wait_for_silence(&self) {
+        until("the end of all zfs processes", || self.at_work().is_empty().then_some(()));
     }
 
     /// How often `zfs receive` was started at the receiver.

@@ -90,6 +90,13 @@ impl Source {
         let _ = fs::remove_file(self.machine.path("holding"));
     }
 
+    /// Destroys a snapshot, and leaves a bookmark of it.
+    pub(crate) fn keep_bookmark_only(&self, label: &str) {
+        let (snapshot, bookmark) = (self.snapshot(label), format!("{}#kept", self.dataset));
+        self.machine.zfs(&["bookmark", &snapshot, &bookmark]);
+        self.machine.zfs(&["destroy", &snapshot]);
+    }
+
     /// The processes that send now, not counting the script's own helper.
     pub(crate) fn sending(&self) -> Vec<Stray> {
         at_work(&self.machine)
@@ -104,6 +111,11 @@ impl Source {
     pub(crate) fn stream_size(&self, flags: &str, label: &str) -> u64 {
         let script = format!("\"$ZFS\" send {flags} '{}' | wc -c", self.snapshot(label));
         self.machine.shell(&script).ok().stdout.trim().parse().unwrap()
+    }
+
+    /// The rest of a stream of its snapshot; see the function of that name.
+    pub(crate) fn resumed_stream(&self, flags: &str, label: &str, base: Option<&str>) -> Vec<u8> {
+        resumed_stream(&self.machine, flags, &self.snapshot(label), base)
     }
 
     /// It keeps nothing from being destroyed.
@@ -133,4 +145,32 @@ pub(crate) fn at_work(machine: &Machine) -> Vec<Stray> {
 pub(crate) fn calls(machine: &Machine, such: impl Fn(&str) -> bool) -> usize {
     let log = fs::read_to_string(machine.path("zfs.log")).unwrap_or_default();
     log.lines().filter(|call| such(call)).count()
+}
+
+/// The rest of a stream that was cut, as `zfs send` goes on with it; made with a dataset that is
+/// gone again. `base`: what of the snapshot's own dataset an increment is fed on.
+pub(crate) fn resumed_stream(
+    machine: &Machine,
+    flags: &str,
+    snapshot: &str,
+    base: Option<&str>,
+) -> Vec<u8> {
+    let (dataset, _) = snapshot.split_once('@').unwrap();
+    let (pool, _) = dataset.split_once('/').unwrap();
+    let base = base.map_or(String::new(), |base| {
+        format!("\"$ZFS\" send '{dataset}@{base}' | \"$ZFS\" receive -u {pool}/scratch")
+    });
+    let file = machine.path("rest");
+    let script = format!(
+        r#"{base}
+"$ZFS" send {flags} '{snapshot}' | head -c 3000000 | "$ZFS" receive -s -u {pool}/scratch
+token=$("$ZFS" get -Hp -o value receive_resume_token {pool}/scratch)
+"$ZFS" send -t "$token" >'{file}'
+"$ZFS" receive -A {pool}/scratch
+"$ZFS" destroy -r {pool}/scratch
+test -s '{file}'"#,
+        file = file.display()
+    );
+    machine.shell(&script).ok();
+    fs::read(file).unwrap()
 }
