@@ -7,6 +7,7 @@
 mod claim;
 mod source;
 mod tale;
+mod truth;
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,13 +34,14 @@ use zfs::{Guid, Kind, Properties};
 
 pub use claim::Claim;
 pub use tale::{Asked, Open, Step, Tale, Then};
+pub use truth::Truth;
 
 use crate::wait::deadline;
 
 /// A registered machine whose every word can be chosen. Gone when dropped.
 pub struct Liar {
     shared: Arc<Shared>,
-    told: mpsc::Receiver<Asked>,
+    told: mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,8 +50,10 @@ pub(crate) struct Shared {
     /// The dataset's own GUID.
     guid: u64,
     tale: Mutex<Tale>,
-    /// Gets what was asked for, each time that all steps of the tale were told.
-    told: mpsc::Sender<Asked>,
+    /// Gets a word each time that all steps of the tale were told.
+    told: mpsc::Sender<()>,
+    /// The streams that were asked for since the tale was changed.
+    asked: Mutex<Vec<Asked>>,
     /// Closes all data connections.
     hang_up: Notify,
     stop: CancellationToken,
@@ -60,11 +64,12 @@ pub(crate) struct Shared {
 impl Liar {
     /// Registers with the tracker; the machine is online and its dataset known when this returns.
     pub fn register(capability: &SturdyRef, claim: Claim) -> Self {
-        let (told, asked) = mpsc::channel();
+        let (told, heard) = mpsc::channel();
         let shared = Arc::new(Shared {
             guid: fastrand::u64(1..),
             tale: Mutex::new(Tale::default()),
             told,
+            asked: Mutex::default(),
             hang_up: Notify::new(),
             stop: CancellationToken::new(),
             tickets: Mutex::default(),
@@ -77,25 +82,25 @@ impl Liar {
             tasks.block_on(&runtime.expect("a runtime"), live(capability, claim, of_thread, ready));
         });
         wait.recv_timeout(deadline()).expect("the liar is registered");
-        Self { shared, told: asked, thread: Some(thread) }
+        Self { shared, told: heard, thread: Some(thread) }
     }
 
     /// What it tells whoever asks from now on, each time.
     pub fn tell(&self, tale: Tale) {
         *self.shared.tale.lock().expect("a tale") = tale;
         // What was heard of the tale before is no news.
+        self.shared.asked.lock().expect("questions").clear();
         while self.told.try_recv().is_ok() {}
     }
 
-    /// Waits until a receiver has heard all steps of the tale, or would hear no more of them; gives
-    /// what it had asked for.
-    pub fn wait_until_told(&self) -> Asked {
-        self.told.recv_timeout(deadline()).expect("the tale is told")
+    /// Waits until a receiver has heard all steps of the tale, or would hear no more of them.
+    pub fn wait_until_told(&self) {
+        self.told.recv_timeout(deadline()).expect("the tale is told");
     }
 
-    /// What receivers have asked for since the tale was changed, and heard all steps.
+    /// The streams that receivers have asked for since the tale was changed.
     pub fn asked(&self) -> Vec<Asked> {
-        self.told.try_iter().collect()
+        self.shared.asked.lock().expect("questions").clone()
     }
 
     /// Closes its data connections without a word, and takes new ones.

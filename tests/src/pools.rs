@@ -10,8 +10,8 @@ use crate::programs::{is_real, zfs_program};
 use crate::properties::Properties;
 use crate::wait::until;
 
-/// The size of a pool's file.
-const POOL_SIZE: u64 = 1 << 30;
+/// The size of a pool's file, of which only what is written takes space.
+const POOL_SIZE: u64 = 2 << 30;
 
 /// Pools of one machine; in the lab they are destroyed when this is dropped.
 pub(crate) struct Pools {

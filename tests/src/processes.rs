@@ -33,6 +33,11 @@ impl Stray {
         .collect()
     }
 
+    /// Whether it is `zfs` itself, not a script in its place, with this command.
+    pub fn is(&self, command: &str) -> bool {
+        self.arguments.get(1).is_some_and(|word| word == command)
+    }
+
     /// Sends it a signal; that it is gone already is no failure.
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("a process id");

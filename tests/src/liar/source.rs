@@ -61,6 +61,7 @@ impl source::Server for Source {
         let asked = asked(params.get()?.get_request()?)?;
         let sink = params.get()?.get_sink()?;
         drop(params);
+        self.0.asked.lock().expect("questions").push(asked.clone());
         let (steps, then) = {
             let tale = self.0.tale.lock().expect("a tale");
             ((tale.steps)(&asked), tale.then.clone())
@@ -69,7 +70,7 @@ impl source::Server for Source {
             // A receiver that takes no more has heard enough; the tale goes on all the same.
             let _ = take(step, &sink).await;
         }
-        let _ = self.0.told.send(asked);
+        let _ = self.0.told.send(());
         match then {
             Then::Answer => outcome::write(results.get().init_outcome(), Ok(()), |_, ()| Ok(())),
             Then::Refuse(failure) => {
