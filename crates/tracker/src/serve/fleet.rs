@@ -174,8 +174,14 @@ impl Fleet {
         let place = wire::read_place(params.get_destination()?)?;
         let id = params.get_id()?.to_str()?;
         let dataset = wire::parse(params.get_dataset()?)?;
-        let (tracker, line) = (self.tracker.clone(), self.tracker.line_to(OPERATION, &place)?);
-        if let Some(held) = Held::find(&self.tracker, &MachineId::of(&place), id) {
+        let (tracker, machine) = (self.tracker.clone(), MachineId::of(&place));
+        // A transfer under way is its machine's alone to know. The tracker may just have been
+        // restarted, and be told of the pools only later.
+        let line = match tracker.line_of(&machine) {
+            Some(line) => line,
+            None => tracker.line_to(OPERATION, &place)?,
+        };
+        if let Some(held) = Held::find(&tracker, &machine, id) {
             return Ok(held);
         }
         // It may have gone from everywhere meanwhile: a transfer under way isn't concerned.

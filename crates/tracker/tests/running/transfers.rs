@@ -236,8 +236,9 @@ fn it_outlives_the_tracker_and_goes_on_with_a_new_broker() {
 
         let _tracker = home.start("dc");
         let mut machine = register_as(&home, "dc", "m", &["tank"], &key).await.unwrap();
-        machine.set_pool("tank", PoolState::Online).await;
         let user = open(&home).await;
+        // It is watched before its machine has told of its pools, which may take it minutes.
+        assert_eq!(copy(&user.fleet, "a", "tank").await.err().unwrap().code, Code::Offline);
         let _transfer = attach(&user.fleet).await;
         let attach = Asked::Attach { id: "t1".into(), replicas: 1 };
         assert_eq!(machine.asked.recv().await, Some(attach), "the broker that it gets is of use");
