@@ -112,7 +112,7 @@ pub(crate) fn session(error: &SessionError) -> capnp::Error {
 /// A pool holds more than the tracker takes in.
 pub(crate) fn too_large(pool: &PoolName, most: usize) -> Failure {
     let reason = format!("it tells of more than {most} datasets, snapshots and bookmarks");
-    let remedy = "Keep fewer snapshots in this pool.";
+    let remedy = "Keep fewer snapshots and bookmarks in this pool.";
     Failure::new(Code::Failed, "take in the update of", pool, reason, remedy)
 }
 

@@ -178,6 +178,7 @@ mod tests {
         assert!(matches!(*gathering.state.borrow(), State::TooLarge), "it is kept");
         let failure = gathering.end(&pool()).unwrap().err().unwrap();
         assert!(failure.to_string().contains("more than 2 datasets"), "{failure}");
+        assert!(failure.remedy.contains("snapshots and bookmarks"), "{failure}");
 
         let gathering = Gathering::new(2);
         removed(&gathering).unwrap();
