@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use schema::broker_capnp::{broker, rendezvous};
+use schema::dataset_capnp::replica_sink;
 use schema::user_capnp::{fleet, user};
 use schema::{Failure, Replica, outcome, wire};
 use sturdyref::{Connection, Fingerprint, Identity, Security, SturdyRef};
-use transfer::broker::Collector;
 
 use crate::wait::deadline;
 
@@ -73,7 +73,7 @@ impl Broker {
     pub async fn replicas(&self) -> Vec<Replica> {
         let replicas = Rc::new(RefCell::new(Vec::new()));
         let mut request = self.client.replicas_request();
-        let sink = capnp_rpc::new_client(Collector { replicas: replicas.clone() });
+        let sink = capnp_rpc::new_client(Collector(replicas.clone()));
         request.get().set_sink(sink);
         let answer = request.send().promise.await.expect("an answer");
         let outcome = answer.get().and_then(|answer| answer.get_outcome()).expect("an outcome");
@@ -95,6 +95,15 @@ impl Broker {
         let tickets = uris.map(|uri| wire::parse(uri.expect("a text")).expect("a sturdyref"));
         let rendezvous = offer.get_rendezvous().expect("a rendezvous");
         Offer { tickets: tickets.collect(), rendezvous }
+    }
+}
+
+/// Gathers the replicas that a listing streams.
+struct Collector(Rc<RefCell<Vec<Replica>>>);
+
+impl replica_sink::Server for Collector {
+    async fn write(self: Rc<Self>, params: replica_sink::WriteParams) -> capnp::Result<()> {
+        wire::read_replicas(params.get()?.get_replicas()?, &mut self.0.borrow_mut())
     }
 }
 
