@@ -24,26 +24,30 @@ fn raw_and_plain_are_never_mixed() {
     create_encrypted(&scene.sender, "tank-01/secret");
     scene.sender.zfs(&["snapshot", "tank-01/secret@one"]);
     scene.wait_until_known("secret", "one");
-    for way in BOTH {
-        let encryption = |to| scene.machine(way).get(&scene.target(way, to), "encryption");
-        let ran = scene.run(&scene.arguments_to(way, "secret", "raw", &[])).ok();
-        ran.says("encrypted as it is");
-        assert_eq!(encryption("raw"), "aes-256-gcm");
-        let decrypted = scene.arguments_to(way, "secret", "plain", &["--decrypt"]);
-        scene.run(&decrypted).ok().says("warning: it is encrypted at").says("DECRYPTED");
-        assert_eq!(encryption("plain"), "off");
+    let encryption = |way, to| scene.machine(way).get(&scene.target(way, to), "encryption");
+    for (way, ran) in scene.both(|way| scene.arguments_to(way, "secret", "raw", &[])) {
+        ran.ok().says("encrypted as it is");
+        assert_eq!(encryption(way, "raw"), "aes-256-gcm");
+    }
+    let in_the_clear = |way| scene.arguments_to(way, "secret", "plain", &["--decrypt"]);
+    for (way, ran) in scene.both(in_the_clear) {
+        ran.ok().says("warning: it is encrypted at").says("DECRYPTED");
+        assert_eq!(encryption(way, "plain"), "off");
     }
     scene.advance("secret", "two");
-    for way in BOTH {
-        let into_plain = |more: &[&str]| scene.arguments_to(way, "secret", "plain", more);
-        let mixing = "what is there was received plain, and the source is encrypted";
-        let ran = scene.refused(&into_plain(&[]), &[mixing]);
+    let mixing = "what is there was received plain, and the source is encrypted";
+    for (_, ran) in
+        scene.both_refused(|way| scene.arguments_to(way, "secret", "plain", &[]), mixing)
+    {
         assert!(ran.stderr.contains("--decrypt"), "{}", ran.stderr);
-        scene.run(&into_plain(&["--decrypt"])).ok().says("DECRYPTED");
+    }
+    for (way, ran) in scene.both(in_the_clear) {
+        ran.ok().says("DECRYPTED");
         scene.assert_arrived_as(way, "secret", "plain", "two");
-        // What was received raw goes on raw, whatever is said.
-        let into_raw = scene.arguments_to(way, "secret", "raw", &["--decrypt"]);
-        let ran = scene.run(&into_raw).ok().says("encrypted as it is");
+    }
+    // What was received raw goes on raw, whatever is said.
+    for (_, ran) in scene.both(|way| scene.arguments_to(way, "secret", "raw", &["--decrypt"])) {
+        let ran = ran.ok().says("encrypted as it is");
         assert!(!ran.stderr.contains("DECRYPTED"), "{}", ran.stderr);
     }
     an_encrypted_lineage_of_which_nothing_is_known_is_refused(&scene);
@@ -58,14 +62,15 @@ fn an_encrypted_lineage_of_which_nothing_is_known_is_refused(scene: &Scene) {
         scene.send_by_hand("open@one", way, &target, "-u");
     }
     scene.advance("open", "two");
-    for way in BOTH {
+    let arguments = |way| scene.arguments_to(way, "open", "vault/open", &["--adopt"]);
+    let unknown = "nothing tells whether it was received raw or plain";
+    for (way, ran) in scene.both_refused(arguments, unknown) {
         let target = scene.target(way, "vault/open");
-        let arguments = scene.arguments_to(way, "open", "vault/open", &["--adopt"]);
-        let unknown = "nothing tells whether it was received raw or plain";
-        let remedy = format!("If plain, say so: zfs set zatlas:stream=plain '{target}'");
-        scene.refused(&arguments, &[unknown, &remedy]);
+        ran.says(&format!("If plain, say so: zfs set zatlas:stream=plain '{target}'"));
         scene.machine(way).zfs(&["set", "zatlas:stream=plain", &target]);
-        scene.run(&arguments).ok();
+    }
+    for (way, ran) in scene.both(arguments) {
+        ran.ok();
         scene.assert_arrived_as(way, "open", "vault/open", "two");
     }
     raw_data_of_another_tool_goes_on_raw(scene);

@@ -6,32 +6,40 @@ use crate::scene::{BOTH, Scene, Way};
 fn what_is_mounted_writable_is_refused_until_it_is_readonly_or_unmounted() {
     let scene = Scene::new();
     scene.create("data", "one");
-    for way in BOTH {
+    for (_, ran) in scene.both(|way| match way {
+        Way::Download => scene.arguments(way, "data", &[]),
         // Without its option a copy is read-only, and may stay mounted.
-        let writable: &[&str] = if way == Way::Copy { &["--writable"] } else { &[] };
-        scene.transfer(way, "data", writable).ok();
+        Way::Copy => scene.arguments(way, "data", &["--writable"]),
+    }) {
+        ran.ok();
     }
     scene.advance("data", "two");
-    for way in BOTH {
-        let (machine, target) = (scene.machine(way), scene.target(way, "data"));
-        machine.zfs(&["mount", &target]);
-        let ran = scene
-            .refused(&scene.arguments(way, "data", &[]), &["it is mounted, and can be written to"]);
+    let zfs = |arguments: &[&str]| {
+        for way in BOTH {
+            scene.machine(way).zfs(&[arguments, &[&scene.target(way, "data")]].concat());
+        }
+    };
+    let assert_mounted = |value| {
+        for way in BOTH {
+            let mounted = scene.machine(way).get(&scene.target(way, "data"), "mounted");
+            assert_eq!(mounted, value, "it stays as it was");
+        }
+    };
+
+    zfs(&["mount"]);
+    let mounted = "it is mounted, and can be written to";
+    for (way, ran) in scene.both_refused(|way| scene.arguments(way, "data", &[]), mounted) {
+        let target = scene.target(way, "data");
         let remedy = format!("Do one of: zfs unmount '{target}'; zfs set readonly=on '{target}'\n");
         assert!(ran.stderr.ends_with(&remedy), "{}", ran.stderr);
+    }
+    zfs(&["set", "readonly=on"]);
+    scene.transfer_to_both("data", "two", &[]);
+    assert_mounted("yes");
 
-        machine.zfs(&["set", "readonly=on", &target]);
-        scene.transfer(way, "data", &[]).ok();
-        scene.assert_arrived(way, "data", "two");
-        assert_eq!(machine.get(&target, "mounted"), "yes", "it stays as it was");
-    }
+    zfs(&["unmount"]);
+    zfs(&["set", "readonly=off"]);
     scene.advance("data", "three");
-    for way in BOTH {
-        let (machine, target) = (scene.machine(way), scene.target(way, "data"));
-        machine.zfs(&["unmount", &target]);
-        machine.zfs(&["set", "readonly=off", &target]);
-        scene.transfer(way, "data", &[]).ok();
-        scene.assert_arrived(way, "data", "three");
-        assert_eq!(machine.get(&target, "mounted"), "no", "it stays as it was");
-    }
+    scene.transfer_to_both("data", "three", &[]);
+    assert_mounted("no");
 }

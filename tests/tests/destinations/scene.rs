@@ -162,6 +162,23 @@ impl Scene {
         self.laptop.start_cli(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// Runs two such transfers side by side.
+    pub(crate) fn both(&self, arguments: impl Fn(Way) -> Vec<String>) -> [(Way, Ran); 2] {
+        let running = BOTH.map(|way| (way, self.start(&arguments(way))));
+        running.map(|(way, cli)| (way, cli.finish()))
+    }
+
+    /// Transfers a dataset to both, and this snapshot of it has arrived then.
+    #[track_caller]
+    pub(crate) fn transfer_to_both(&self, path: &str, snapshot: &str, more: &[&str]) {
+        for (_, ran) in self.both(|way| self.arguments(way, path, more)) {
+            ran.ok();
+        }
+        for way in BOTH {
+            self.assert_arrived(way, path, snapshot);
+        }
+    }
+
     /// The snapshot is there, and holds what it holds at the source.
     #[track_caller]
     pub(crate) fn assert_arrived(&self, way: Way, path: &str, snapshot: &str) {
@@ -193,6 +210,19 @@ impl Scene {
         for text in says {
             ran = ran.says(text);
         }
+        self.everything().assert_same(&before);
+        ran
+    }
+
+    /// The same of transfers to both.
+    #[track_caller]
+    pub(crate) fn both_refused(
+        &self,
+        arguments: impl Fn(Way) -> Vec<String>,
+        says: &str,
+    ) -> [(Way, Ran); 2] {
+        let before = self.everything();
+        let ran = self.both(arguments).map(|(way, ran)| (way, ran.expect(6).says(says)));
         self.everything().assert_same(&before);
         ran
     }

@@ -12,31 +12,38 @@ fn what_arrives_has_the_properties_that_were_asked_for_and_keeps_its_own() {
 }
 
 fn a_copy_is_readonly_and_a_download_is_not_unless_they_are_told_so(scene: &Scene) {
-    for (way, to, flags, readonly) in [
-        (Way::Download, "as usual", &[][..], "off"),
-        (Way::Download, "told so", &["--readonly"], "on"),
-        (Way::Copy, "as usual", &[], "on"),
-        (Way::Copy, "told so", &["--writable"], "off"),
+    for (to, of_download, of_copy) in [
+        ("as usual", (&[][..], "off"), (&[][..], "on")),
+        ("told so", (&["--readonly"], "on"), (&["--writable"], "off")),
     ] {
-        scene.run(&scene.arguments_to(way, "data", to, flags)).ok();
-        let target = scene.target(way, to);
-        assert_eq!(scene.machine(way).get(&target, "readonly"), readonly, "{way:?} {flags:?}");
+        let (flags, readonly): (Vec<_>, Vec<_>) = [of_download, of_copy].into_iter().unzip();
+        for (way, ran) in scene.both(|way| scene.arguments_to(way, "data", to, flags[way as usize]))
+        {
+            ran.ok();
+            let value = scene.machine(way).get(&scene.target(way, to), "readonly");
+            assert_eq!(value, readonly[way as usize], "{way:?} {to}");
+        }
     }
 }
 
 /// Whatever its user has set, and whatever the options of a first transfer say.
 fn an_increment_changes_no_property(scene: &Scene) {
     scene.advance("data", "two");
-    for (way, flags) in [(Way::Download, ["--readonly"]), (Way::Copy, ["--writable"])] {
-        for to in ["as usual", "told so"] {
-            let (machine, target) = (scene.machine(way), scene.target(way, to));
+    for to in ["as usual", "told so"] {
+        let before = BOTH.map(|way| {
             for setting in ["compression=gzip", "canmount=off", "atime=off", "user:note=mine"] {
-                machine.zfs(&["set", setting, &target]);
+                scene.machine(way).zfs(&["set", setting, &scene.target(way, to)]);
             }
-            let before = machine.properties();
-            let more = [&flags[..], &["--props", "local"]].concat();
-            scene.run(&scene.arguments_to(way, "data", to, &more)).ok();
-            machine.properties().assert_only_new(&before, &[&format!("{target}@two")]);
+            scene.machine(way).properties()
+        });
+        let ran = scene.both(|way| {
+            let readonly = if way == Way::Copy { "--writable" } else { "--readonly" };
+            scene.arguments_to(way, "data", to, &[readonly, "--props", "local"])
+        });
+        for ((way, ran), before) in ran.into_iter().zip(before) {
+            ran.ok();
+            let new = format!("{}@two", scene.target(way, to));
+            scene.machine(way).properties().assert_only_new(&before, &[&new]);
         }
     }
 }
@@ -52,19 +59,18 @@ fn only_what_is_harmless_elsewhere_is_carried(scene: &Scene) {
     set("sharenfs=on");
     assert_eq!(scene.sender.get("tank-01/data", "sharenfs"), "on");
     set(&format!("mountpoint={}", mountpoint.display())).ok();
-    for way in BOTH {
-        scene.run(&scene.arguments_to(way, "data", "with", &["--props", "local"])).ok();
-        scene.run(&scene.arguments_to(way, "data", "without", &[])).ok();
-        let value = |to, property| scene.machine(way).get(&scene.target(way, to), property);
-        assert_eq!(value("with", "compression"), "zstd-3");
-        assert_eq!(value("with", "recordsize"), "32768");
-        assert_eq!(value("without", "compression"), "on");
-        assert_eq!(value("without", "recordsize"), "131072");
-        for to in ["with", "without"] {
-            assert_eq!(value(to, "sharenfs"), "off");
-            assert_eq!(value(to, "setuid"), "on");
-            assert_eq!(value(to, "user:note"), "-");
-            assert!(value(to, "mountpoint").ends_with(&scene.target(way, to)));
+    for (to, flags) in [("with", &["--props", "local"][..]), ("without", &[])] {
+        for (way, ran) in scene.both(|way| scene.arguments_to(way, "data", to, flags)) {
+            ran.ok();
+            let target = scene.target(way, to);
+            let value = |property| scene.machine(way).get(&target, property);
+            let carried = (value("compression"), value("recordsize"));
+            let expected = if to == "with" { ("zstd-3", "32768") } else { ("on", "131072") };
+            assert_eq!((&carried.0[..], &carried.1[..]), expected, "{target}");
+            assert_eq!(value("sharenfs"), "off");
+            assert_eq!(value("setuid"), "on");
+            assert_eq!(value("user:note"), "-");
+            assert!(value("mountpoint").ends_with(&target));
         }
     }
 }
