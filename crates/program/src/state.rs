@@ -3,8 +3,15 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+/// Whose process has ended lets go of its folder within this time.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is tried until then.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The folder to use where `--state-dir` names none: `$STATE_DIRECTORY` (systemd's), else
 /// `/var/lib/zatlas/NAME` for root, else `zatlas/NAME` in the user's XDG state home.
@@ -58,13 +65,21 @@ impl StateFolder {
 
     /// The same, where another process's hold is an error.
     pub fn open(path: &Path) -> Result<Self> {
-        match Self::try_open(path)? {
-            Some(folder) => Ok(folder),
-            None => bail!(
-                "the state folder {} is in use by another process\n\
-                 Stop that one first, or give this one its own --state-dir.",
-                path.display()
-            ),
+        // One that was killed just now may have left a child that isn't another program yet, and
+        // holds the lock until it is.
+        let end = Instant::now() + LET_GO_WITHIN;
+        loop {
+            if let Some(folder) = Self::try_open(path)? {
+                return Ok(folder);
+            }
+            if Instant::now() >= end {
+                bail!(
+                    "the state folder {} is in use by another process\n\
+                     Stop that one first, or give this one its own --state-dir.",
+                    path.display()
+                );
+            }
+            sleep(LOOK_EVERY);
         }
     }
 
@@ -94,7 +109,8 @@ mod tests {
         assert!(StateFolder::try_open(&path).unwrap().is_none());
         let error = StateFolder::open(&path).unwrap_err().to_string();
         assert!(error.contains("in use by another process"), "{error}");
-        drop(held);
+        let dropping = std::thread::spawn(move || drop(held));
         StateFolder::open(&path).unwrap();
+        dropping.join().unwrap();
     }
 }
