@@ -103,6 +103,15 @@ impl World {
                 ran = node.machine.cli(arguments);
             }
         }
+        // Of the next dataset nothing had been received, and its source was away just then.
+        let away = ["tracker killed", "sending agent killed"];
+        if ran.status == 5 && transfer.recursive && struck.what.iter().any(|it| away.contains(it)) {
+            ran = ran.says("it is only on what is offline");
+            eprintln!("  {} {}", ran.command, ran.stderr);
+            self.settle();
+            struck.again += 1;
+            ran = self.nodes[transfer.to].machine.cli(arguments);
+        }
         (ran, struck)
     }
 

@@ -244,7 +244,10 @@ fn lineages<'a>(all: &[&'a Replica], path: &str) -> Vec<Vec<&'a Replica>> {
         let mut lineage = vec![rest.swap_remove(index)];
         let mut next = 0;
         while let Some(&member) = lineage.get(next) {
-            let shares = |it: &&Replica| it.guids().any(|guid| member.has(guid));
+            let shares = |it: &&Replica| {
+                let mut known = it.snapshots.iter().chain(&it.bookmarks);
+                known.any(|entry| member.base(entry.guid).is_some())
+            };
             lineage.extend(rest.iter().copied().filter(|it| shares(it)));
             rest.retain(|it| !shares(it));
             next += 1;
