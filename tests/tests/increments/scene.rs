@@ -169,7 +169,7 @@ impl Scene {
             }
         }
         for ((now, before), new) in [source, home, tank].iter().zip(&before).zip(&new) {
-            assert_only_new(now, before, &new);
+            assert_only_new(now, before, new);
             assert!(now.held().is_empty(), "{:?}", now.held());
         }
         let strays: Vec<_> = machines.iter().flat_map(|machine| machine.strays()).collect();
