@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use zfs::{Guid, Kind, Properties};
 
 pub use claim::Claim;
-pub use tale::{Asked, Open, Step, Tale, Then};
+pub use tale::{Asked, Open, Step, Steps, Tale, Then};
 pub use truth::Truth;
 
 use crate::wait::deadline;

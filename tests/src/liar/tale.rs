@@ -17,10 +17,13 @@ pub struct Tale {
     /// The answer to `settings`: properties and their values.
     pub settings: Vec<(String, String)>,
     /// What `send` does with the sink, in turn, by what it was asked for.
-    pub steps: Arc<dyn Fn(&Asked) -> Vec<Step> + Send + Sync>,
+    pub steps: Arc<Steps>,
     /// How `send` goes on after that.
     pub then: Then,
 }
+
+/// What is done to the sink, by what was asked for.
+pub type Steps = dyn Fn(&Asked) -> Vec<Step> + Send + Sync;
 
 /// A stream that a receiver asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
