@@ -15,15 +15,17 @@ interface Agent {
   start @1 (request :Transfer.CopyRequest, broker :Broker.Broker) -> (outcome :Answer.Outcome(Transfer.Started));
   # Receives a dataset. The agent plans and owns the transfer.
 
-  attach @2 (id :Text, broker :Broker.Broker) -> (outcome :Answer.Outcome(Transfer.Started));
+  attach @2 (id :Text, broker :Broker.Broker, dataset :Text) -> (outcome :Answer.Outcome(Transfer.Started));
   # A transfer that was started before, under way or ended lately. It goes on with this broker: the
-  # one that it was started with went with the connection.
+  # one that it was started with went with the connection. Refused where the transfer is of another
+  # dataset than the broker is for.
 
   replaced @3 (by :Text);
   # Another connection of the same identity has registered; this session's words count no more.
 
-  holds @4 (sink :Hold.HoldSink) -> (outcome :Answer.Outcome(Answer.Nothing));
-  # What this agent keeps from being destroyed, for transfers that may come back.
+  holds @4 (sink :Hold.HoldSink) -> (outcome :Answer.Outcome(Hold.Listed));
+  # What this agent keeps from being destroyed, for transfers that may come back. A pool that can't
+  # be listed hides no other.
 
   release @5 (snapshot :Text, tag :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
   # Lets go of one hold. The snapshot is named in full; the tag must be one of this agent's.

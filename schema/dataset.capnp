@@ -77,4 +77,7 @@ interface ReplicaSink {
   # Takes replicas in messages of at most 1 MiB, sorted by dataset and place.
 
   write @0 (replicas :List(Replica)) -> stream;
+
+  done @1 ();
+  # Answered once all that was written is taken, so that no other answer overtakes it.
 }

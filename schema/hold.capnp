@@ -21,4 +21,21 @@ struct Hold {
 interface HoldSink {
   write @0 (holds :List(Hold)) -> stream;
   # In messages of at most 1 MiB.
+
+  done @1 ();
+  # Answered once all that was written is taken, so that no other answer overtakes it.
+}
+
+struct Listed {
+  # What came of a listing, beside the holds in the sink.
+
+  unasked @0 :List(Unasked);
+}
+
+struct Unasked {
+  # Whose holds are not in the listing, and why.
+
+  place @0 :Text;
+  # location\machine, or location\machine\pool; from an agent, the pool alone.
+  reason @1 :Text;
 }

@@ -49,7 +49,8 @@ interface Transfer {
   # (The tracker hands out one of its own, which cancels when the last user of it goes.)
 
   observe @0 (observer :Observer) -> (outcome :Answer.Outcome(Summary));
-  # Reports from now on, the plan first if there is one by now; answers when the transfer ends.
+  # Tells all that is to be told, from the beginning: the plan if there is one by now, every note so
+  # far, how far it is. Then what is new, until the transfer ends and this answers.
 
   cancel @1 ();
   # Returns when its processes are gone.

@@ -28,8 +28,9 @@ interface Fleet {
   attach @3 (destination :Dataset.Place, id :Text, dataset :Text) -> (outcome :Answer.Outcome(Transfer.Started));
   # A transfer of `dataset` started by `copy`, after the connection to the tracker was lost. Fails
   # with noSuchTransfer where the destination doesn't know it: it has been started anew.
+  # Refused where it is of another dataset.
 
-  holds @4 (sink :Hold.HoldSink) -> (outcome :Answer.Outcome(Unasked));
+  holds @4 (sink :Hold.HoldSink) -> (outcome :Answer.Outcome(Hold.Listed));
   # What the online agents hold.
 
   release @5 (place :Dataset.Place, snapshot :Text, tag :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
@@ -41,11 +42,6 @@ struct Query {
   # A glob over dataset names, in which * also matches /; empty: all.
   location @1 :Text;
   # Only replicas there; empty: everywhere.
-}
-
-struct Unasked {
-  places @0 :List(Text);
-  # Machines that are offline, or didn't answer: location\machine.
 }
 
 struct Brokered {

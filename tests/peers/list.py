@@ -148,6 +148,9 @@ async def show(mode, schemas, path):
                 text = f"{place.location}\\{place.machine}\\{place.pool} ({state})"
                 places.setdefault(replica.dataset.name, []).append(text)
 
+        async def done(self, **kwargs):
+            pass
+
     with open(path) as file:
         uri = urlsplit(file.read().strip())
     object_id = unbase64(uri.path[1:])

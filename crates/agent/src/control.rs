@@ -5,6 +5,7 @@ use std::rc::Rc;
 use capnp_rpc::new_client;
 use schema::agent_capnp::agent;
 use schema::broker_capnp::dialler;
+use schema::hold::{self, Unasked};
 use schema::wire::{length, parse};
 use schema::{Code, Failure, Location, Machine, outcome};
 use sturdyref::{Auth, Fingerprint, Security, SturdyRef};
@@ -16,7 +17,6 @@ use transfer::wire::{CopyRequest, read_request};
 use zfs::{DatasetName, DatasetPath, PoolName, SnapshotName};
 
 use crate::dialler::Dialler;
-use crate::holding;
 use crate::tickets::{Ticket, Tickets};
 use crate::transfers::Transfers;
 
@@ -167,7 +167,8 @@ impl agent::Server for Control {
     ) -> capnp::Result<()> {
         let params = params.get()?;
         let id = params.get_id()?.to_string()?;
-        let attached = self.transfers.attach(&id, params.get_broker()?);
+        let dataset = parse(params.get_dataset()?)?;
+        let attached = self.transfers.attach(&id, &dataset, params.get_broker()?);
         outcome::write(results.get().init_outcome(), attached, |mut builder, transfer| {
             builder.set_id(&id);
             builder.set_transfer(transfer);
@@ -191,10 +192,13 @@ impl agent::Server for Control {
         mut results: agent::HoldsResults,
     ) -> capnp::Result<()> {
         let listed = self.holds.list(&self.pools, holds::now()).await;
-        if let Ok(holds) = &listed {
-            holding::tell(&params.get()?.get_sink()?, holds).await?;
+        if let Ok((holds, _)) = &listed {
+            hold::send(&params.get()?.get_sink()?, holds).await?;
         }
-        outcome::write_nothing(results.get().init_outcome(), listed.map(drop))
+        outcome::write(results.get().init_outcome(), listed, |builder, (_, unasked)| {
+            Unasked::write_all(builder, &unasked);
+            Ok(())
+        })
     }
 
     async fn release(

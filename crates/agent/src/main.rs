@@ -2,7 +2,7 @@
 //!
 //! It dials the tracker and keeps it told of its pools ([`inventory`], [`follow`], [`sync`],
 //! [`uplink`]); at the tracker's request ([`control`]) it makes [`tickets`] for those who may read a
-//! dataset ([`dialler`] where they can't reach it), keeps what they may come back for ([`holding`]),
+//! dataset ([`dialler`] where they can't reach it), lets go of what none came back for ([`holding`]),
 //! and owns the [`transfers`] into this machine. It trusts the tracker no further than its
 //! own flags: no pool but those of `--zpools` is ever read or written.
 

@@ -22,7 +22,7 @@ use transfer::job::{self, Job, Tools};
 use transfer::outgoing::Tasks;
 use transfer::report::{Status, Summary};
 use transfer::wire;
-use zfs::Zfs;
+use zfs::{DatasetPath, Zfs};
 
 use self::watched::{Holder, Holders};
 
@@ -50,6 +50,7 @@ struct Known {
 
 #[derive(Clone)]
 struct Handle {
+    dataset: DatasetPath,
     status: watch::Receiver<Status>,
     cancel: CancellationToken,
     /// Where its broker is replaced.
@@ -104,8 +105,13 @@ impl Transfers {
         let (status, watched) = watch::channel(Status::default());
         let cancel = self.tasks.shutdown.child_token();
         let (broker, desk) = Broker::new(broker, job.dataset.clone());
-        let handle =
-            Handle { status: watched, cancel: cancel.clone(), desk, holders: Holders::none() };
+        let handle = Handle {
+            dataset: job.dataset.clone(),
+            status: watched,
+            cancel: cancel.clone(),
+            desk,
+            holders: Holders::none(),
+        };
         self.known.borrow_mut().remember(id.clone(), handle.clone());
         self.watch(handle.clone());
         let tools = Tools { zfs: self.zfs.clone(), broker, tls: self.tls, status, cancel };
@@ -127,22 +133,27 @@ impl Transfers {
         });
     }
 
-    /// A transfer that was begun before. It goes on with this broker: the one that it had may have
-    /// been lost with a connection to the tracker.
+    /// A transfer of `dataset` that was begun before. It goes on with this broker: the one that it
+    /// had may have been lost with a connection to the tracker.
     pub(crate) fn attach(
         &self,
         id: &str,
+        dataset: &DatasetPath,
         broker: broker::Client,
     ) -> Result<transfer_server::Client, Failure> {
-        let handle = self.known.borrow().transfers.get(id).cloned().ok_or_else(|| {
-            Failure::new(
-                Code::NoSuchTransfer,
-                "watch the transfer",
-                id,
-                "this agent knows of no such transfer; it may have been started anew",
-                "Run the command again.",
-            )
+        let refusal = |code, reason: String| {
+            Failure::new(code, "watch the transfer", id, reason, "Run the command again.")
+        };
+        let handle = self.known.borrow().transfers.get(id).cloned();
+        let handle = handle.ok_or_else(|| {
+            let reason = "this agent knows of no such transfer; it may have been started anew";
+            refusal(Code::NoSuchTransfer, reason.to_owned())
         })?;
+        // It would go on with a broker that reaches nothing of use to it.
+        if handle.dataset != *dataset {
+            let reason = format!("it is a transfer of '{}', not of '{dataset}'", handle.dataset);
+            return Err(refusal(Code::Refused, reason));
+        }
         handle.desk.replace(broker);
         Ok(handle.client())
     }

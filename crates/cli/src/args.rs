@@ -108,8 +108,8 @@ pub(crate) struct Holds {
     #[arg(long, conflicts_with = "release")]
     pub(crate) json: bool,
 
-    /// Let go of the holds with this tag, and say of which snapshots; status 3 if there is none.
-    /// The transfer that they are for may then have to begin anew
+    /// Let go of the holds with this tag, and say of which snapshots; status 3 if there is none,
+    /// or 5 if there may be one at a machine or pool that could not be asked. The transfer that they are for may then have to begin anew
     #[arg(long, value_name = "TAG")]
     pub(crate) release: Option<String>,
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use capnp_rpc::new_client;
 use program::say;
+use schema::hold::Unasked;
 use schema::hold_capnp::hold_sink;
 use schema::{Failure, Hold, Place, outcome};
 use sturdyref::SturdyRef;
@@ -29,12 +30,12 @@ struct Held {
     last_used: i64,
 }
 
-/// All that online machines hold, and who could not be asked.
+/// All that could be listed, and what could not.
 struct Listed {
     /// By place, snapshot and tag.
     holds: Vec<Held>,
-    /// `location\machine`.
-    unasked: Vec<String>,
+    /// Whose holds are not among them.
+    unasked: Vec<Unasked>,
 }
 
 /// Lists what is held, or lets go of some of it.
@@ -43,8 +44,8 @@ pub(crate) async fn holds(capability: &SturdyRef, args: Holds) -> anyhow::Result
         args.release.map(|tag| Release::parse(tag, args.snapshot.as_deref())).transpose()?;
     let tracker = Tracker::connect(capability).await?;
     let Listed { holds, unasked } = list(&tracker).await?;
-    for machine in &unasked {
-        say(format_args!("{}: was not asked, since it is offline or silent", Escaped(machine)));
+    for Unasked { place, reason } in &unasked {
+        say(format_args!("{}: its holds are not known: {}", Escaped(place), Escaped(reason)));
     }
     match release {
         Some(release) => release.carry_out(&tracker, &holds, &unasked).await?,
@@ -62,10 +63,7 @@ async fn list(tracker: &Tracker) -> Result<Listed, Failure> {
         request.get().set_sink(new_client(Collector { holds: holds.clone() }));
         let answer = request.send().promise.await?;
         match outcome::read(answer.get()?.get_outcome()?)? {
-            Ok(unasked) => {
-                let places = unasked.get_places()?.iter();
-                places.map(|place| Ok(place?.to_string()?)).collect::<capnp::Result<_>>().map(Ok)
-            }
+            Ok(listed) => Unasked::read_all(listed).map(Ok),
             Err(failure) => Ok(Err(failure)),
         }
     };
@@ -93,6 +91,14 @@ impl hold_sink::Server for Collector {
             let held = Held { place, snapshot, tag, destination, since, last_used };
             self.holds.borrow_mut().push(held);
         }
+        Ok(())
+    }
+
+    async fn done(
+        self: Rc<Self>,
+        _: hold_sink::DoneParams,
+        _: hold_sink::DoneResults,
+    ) -> capnp::Result<()> {
         Ok(())
     }
 }

@@ -1,11 +1,13 @@
-//! A hold: a snapshot that is kept from being destroyed while a transfer may need it.
+//! A hold: a snapshot that is kept from being destroyed while a transfer may need it; and how holds
+//! are listed.
 
 use capnp::Result;
 use zfs::SnapshotName;
 
-use crate::hold_capnp::hold;
+use crate::batch::messages;
+use crate::hold_capnp::{hold, hold_sink, listed, unasked};
 use crate::place::Place;
-use crate::wire::{parse, read_place, write_place};
+use crate::wire::{length, parse, read_place, write_place};
 
 /// A hold of ours, as `cli holds` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +52,66 @@ impl Hold {
     }
 }
 
+/// Sends holds into a sink, in messages of bounded size, and waits until it has taken them.
+///
+/// # Errors
+/// The sink is gone, or has refused them.
+pub async fn send(sink: &hold_sink::Client, holds: &[Hold]) -> Result<()> {
+    let size = |hold: &&Hold| 512 + hold.tag.len() + hold.destination.len();
+    for message in messages(holds, size) {
+        let mut request = sink.write_request();
+        let mut list = request.get().init_holds(length(&message));
+        for (index, hold) in (0..).zip(message) {
+            hold.write(list.reborrow().get(index));
+        }
+        request.send().await?;
+    }
+    sink.done_request().send().promise.await.map(drop)
+}
+
+/// Whose holds a listing lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unasked {
+    /// `location\machine`, or `location\machine\pool`; from an agent, the pool alone.
+    pub place: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl Unasked {
+    /// Reads those of a listing.
+    pub fn read_all(listed: listed::Reader<'_>) -> Result<Vec<Self>> {
+        let read = |reader: unasked::Reader<'_>| {
+            let (place, reason) = (reader.get_place()?, reader.get_reason()?);
+            Ok(Self { place: place.to_string()?, reason: reason.to_string()? })
+        };
+        listed.get_unasked()?.iter().map(read).collect()
+    }
+
+    /// Writes those of a listing.
+    pub fn write_all(builder: listed::Builder<'_>, all: &[Self]) {
+        let mut list = builder.init_unasked(length(all));
+        for (index, Self { place, reason }) in (0..).zip(all) {
+            let mut unasked = list.reborrow().get(index);
+            unasked.set_place(place);
+            unasked.set_reason(reason);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_not_asked_survives_the_wire() {
+        let unasked = |place: &str| Unasked { place: place.into(), reason: "it is away".into() };
+        let all = [unasked(r"dc\m"), unasked(r"dc\n\tank")];
+        let mut message = capnp::message::Builder::new_default();
+        Unasked::write_all(message.init_root(), &all);
+        let read = Unasked::read_all(message.get_root_as_reader().unwrap()).unwrap();
+        assert_eq!(read, all);
+    }
 
     #[test]
     fn it_survives_the_wire() {

@@ -3,7 +3,7 @@
 //! [`generated`] is Rust made from `schema/*.capnp` and checked in, so that building needs no
 //! Cap'n Proto compiler. Beside it stand the contract's words as Rust types, parsed once where a
 //! message comes in ([`Place`], [`Failure`], [`Replica`]), and their way to and from the wire.
-//! Does no I/O.
+//! Does no I/O of its own.
 
 pub mod batch;
 pub mod failure;

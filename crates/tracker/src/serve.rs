@@ -4,7 +4,6 @@ mod answer;
 mod broker;
 mod door;
 mod fleet;
-mod flush;
 mod holds;
 mod location;
 mod rendezvous;

@@ -205,4 +205,12 @@ impl replica_sink::Server for Collector {
         let list = params.get()?.get_replicas()?;
         wire::read_replicas(list, &mut self.replicas.borrow_mut())
     }
+
+    async fn done(
+        self: Rc<Self>,
+        _: replica_sink::DoneParams,
+        _: replica_sink::DoneResults,
+    ) -> capnp::Result<()> {
+        Ok(())
+    }
 }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use schema::hold::Unasked;
 use schema::text::chain;
 use schema::{Code, Failure, Machine};
 use tokio::sync::RwLock;
@@ -112,16 +113,21 @@ impl Holds {
         Ok(())
     }
 
-    /// All that this agent holds in `pools`, which are all of its pools: by snapshot. `now` is in
-    /// Unix seconds.
-    pub async fn list(&self, pools: &[PoolName], now: i64) -> Result<Vec<schema::Hold>, Failure> {
+    /// All that this agent holds in `pools`, which are all of its pools: by snapshot; and the pools
+    /// that could not be listed. `now` is in Unix seconds.
+    pub async fn list(
+        &self,
+        pools: &[PoolName],
+        now: i64,
+    ) -> Result<(Vec<schema::Hold>, Vec<Unasked>), Failure> {
         let (found, unlisted) = self.look(pools, now).await?;
-        if let Some(failure) = unlisted {
-            return Err(failure);
-        }
         let mut holds: Vec<_> = found.into_iter().map(Found::into_hold).collect();
         holds.sort_by(|a, b| (&a.snapshot, &a.tag).cmp(&(&b.snapshot, &b.tag)));
-        Ok(holds)
+        let unasked = |(pool, failure): (PoolName, Option<Failure>)| Unasked {
+            place: pool.to_string(),
+            reason: failure.map_or("the pool is not imported".to_owned(), |failure| failure.reason),
+        };
+        Ok((holds, unlisted.into_iter().map(unasked).collect()))
     }
 
     /// Lets go of what no transfer has asked for in the 7 days before `now`, in Unix seconds, in
@@ -131,7 +137,8 @@ impl Holds {
     /// Something could not be listed or let go; all else was.
     pub async fn expire(&self, pools: &[PoolName], now: i64) -> Result<(), Failure> {
         let is_over = |note: &Note| now.saturating_sub(note.last_used) > LIFE;
-        let (found, mut failed) = self.look(pools, now).await?;
+        let (found, unlisted) = self.look(pools, now).await?;
+        let mut failed = unlisted.into_iter().find_map(|(_, failure)| failure);
         for Found { hold, key, .. } in found.into_iter().filter(|found| is_over(&found.note)) {
             let gate = self.gate(hold.snapshot.dataset().pool());
             let _closed = gate.write().await;
@@ -146,25 +153,23 @@ impl Holds {
         failed.map_or(Ok(()), Err)
     }
 
-    /// What ZFS and the book say together, and why a pool could not be listed. A hold that isn't in
-    /// the book is entered, as used now; what is in the book alone leaves it. A pool that isn't
-    /// imported has nothing to say.
+    /// What ZFS and the book say together, and the pools that have nothing to say: those that could
+    /// not be listed, with why, and those that aren't imported. A hold that isn't in the book is
+    /// entered, as used now; what is in the book alone leaves it.
     async fn look(
         &self,
         pools: &[PoolName],
         now: i64,
-    ) -> Result<(Vec<Found>, Option<Failure>), Failure> {
-        let (mut seen, mut whole, mut failed) = (Vec::new(), true, None);
+    ) -> Result<(Vec<Found>, Vec<(PoolName, Option<Failure>)>), Failure> {
+        let (mut seen, mut unlisted) = (Vec::new(), Vec::new());
         for pool in pools {
             match self.seen(pool).await {
                 Ok(Some(holds)) => seen.extend(holds),
-                Ok(None) => whole = false,
-                Err(failure) => {
-                    whole = false;
-                    failed = Some(failure);
-                }
+                Ok(None) => unlisted.push((pool.clone(), None)),
+                Err(failure) => unlisted.push((pool.clone(), Some(failure))),
             }
         }
+        let whole = unlisted.is_empty();
         let keys: BTreeSet<Key> = seen.iter().map(|(_, key)| *key).collect();
         let noted = self.book(|book| {
             book.reconcile(&keys, whole, now)?;
@@ -175,7 +180,7 @@ impl Holds {
             Ok(seen.into_iter().map(found).collect())
         });
         let found = noted.map_err(|error: BookError| unnoted("the pools' snapshots", &error))?;
-        Ok((found, failed))
+        Ok((found, unlisted))
     }
 
     /// The holds of ours in a pool; `None` if it isn't imported.

@@ -63,7 +63,10 @@ fn a_transfer_goes_on_with_the_broker_of_who_attached_last() {
         let (asked, mut heard) = mpsc::unbounded_channel();
         let broker = |name| capnp_rpc::new_client(FakeBroker(name, asked.clone()));
         let (id, _first) = transfers.start(job(), broker("first")).unwrap();
-        let _second = transfers.attach(&id, broker("second")).unwrap();
+        let attach =
+            |dataset: &str, name| transfers.attach(&id, &dataset.parse().unwrap(), broker(name));
+        let _second = attach("a", "second").unwrap();
+        assert_eq!(attach("another", "third").err().unwrap().code, Code::Refused);
         fs::write(path("go"), "").unwrap();
         let heard = timeout(DEADLINE, heard.recv()).await.unwrap();
         assert_eq!(heard, Some("second"));
@@ -79,6 +82,7 @@ fn a_transfer_goes_on_with_the_broker_of_who_attached_last() {
 fn a_transfer_that_is_not_known_is_told_as_such() {
     let transfers = Transfers::new(Zfs::default(), false, Tasks::default());
     let (asked, _) = mpsc::unbounded_channel();
-    let attached = transfers.attach("0", capnp_rpc::new_client(FakeBroker("any", asked)));
+    let broker = capnp_rpc::new_client(FakeBroker("any", asked));
+    let attached = transfers.attach("0", &"a".parse().unwrap(), broker);
     assert_eq!(attached.err().unwrap().code, Code::NoSuchTransfer);
 }

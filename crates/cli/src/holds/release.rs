@@ -1,6 +1,7 @@
 //! `cli holds --release`: lets go of a transfer's holds, or of one of them.
 
 use program::say;
+use schema::hold::Unasked;
 use schema::{Code, Failure, Location, Machine, outcome, wire};
 use zfs::{Escaped, SnapshotName};
 
@@ -35,7 +36,7 @@ impl Release {
         &self,
         tracker: &Tracker,
         holds: &[Held],
-        unasked: &[String],
+        unasked: &[Unasked],
     ) -> Result<(), Failure> {
         let (mut found, mut failed) = (false, None);
         for held in holds.iter().filter(|held| self.fits(held)) {
@@ -55,21 +56,30 @@ impl Release {
         }
     }
 
-    fn none(&self, unasked: &[String]) -> Failure {
+    fn none(&self, unasked: &[Unasked]) -> Failure {
         let subject = match &self.snapshot {
             Some((location, machine, snapshot)) => {
                 format!("{} of {location}\\{machine}\\{snapshot}", self.tag)
             }
             None => self.tag.clone(),
         };
-        let reason = match unasked {
-            [] => "there is no such hold".to_owned(),
-            some => {
-                format!("no machine that is online has it, and {} could not be asked", some.len())
-            }
+        let in_doubt = |unasked: &&Unasked| {
+            self.snapshot.as_ref().is_none_or(|(location, machine, snapshot)| {
+                let machine = format!(r"{location}\{machine}");
+                let pool = format!(r"{machine}\{}", snapshot.dataset().pool());
+                [machine, pool].contains(&unasked.place)
+            })
         };
-        let remedy = "See what is held with: cli --connect user.cap holds";
-        Failure::new(Code::NoSuchPlace, "release the hold", subject, reason, remedy)
+        let in_doubt: Vec<_> =
+            unasked.iter().filter(in_doubt).map(|it| it.place.as_str()).collect();
+        let (code, reason, remedy) = if in_doubt.is_empty() {
+            let remedy = "See what is held with: cli --connect user.cap holds";
+            (Code::NoSuchPlace, "there is no such hold".to_owned(), remedy)
+        } else {
+            let reason = format!("nobody who was asked has it; not asked: {}", in_doubt.join(", "));
+            (Code::Offline, reason, "Run the command again when those can be asked.")
+        };
+        Failure::new(code, "release the hold", subject, reason, remedy)
     }
 }
 
@@ -140,7 +150,13 @@ mod tests {
         let failure = release.none(&[]);
         assert_eq!(failure.exit_status(), 3);
         assert!(failure.to_string().contains(r"'zatlas-m-00 of dc\m\tank/a@s': there is no such"));
-        let unasked = release.none(&[r"dc\n".to_owned()]);
-        assert!(unasked.reason.contains("1 could not be asked"), "{unasked}");
+        let unasked = |place: &str| Unasked { place: place.to_owned(), reason: String::new() };
+        for (place, status) in [(r"dc\m", 5), (r"dc\m\tank", 5), (r"dc\m\spare", 3), (r"dc\n", 3)] {
+            assert_eq!(release.none(&[unasked(place)]).exit_status(), status, "{place}");
+        }
+        let release = Release::parse("zatlas-m-00".to_owned(), None).unwrap();
+        let failure = release.none(&[unasked(r"dc\n"), unasked(r"dc\o\tank")]);
+        assert_eq!(failure.exit_status(), 5);
+        assert!(failure.reason.ends_with(r"not asked: dc\n, dc\o\tank"), "{failure}");
     }
 }

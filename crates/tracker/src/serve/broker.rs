@@ -5,18 +5,15 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::Error;
-use capnp::traits::HasTypeId;
 use futures::future::join_all;
 use schema::agent_capnp::agent;
 use schema::broker_capnp::{broker, rendezvous};
-use schema::dataset_capnp::replica_sink;
 use schema::{Failure, Place, Replica, outcome, wire};
 use sturdyref::{Auth, Fingerprint};
 use tokio::sync::oneshot;
 use zfs::DatasetPath;
 
 use super::answer::{NoAnswer, answer};
-use super::flush::flush;
 use super::rendezvous::Rendezvous;
 use super::replicas;
 use crate::clock::now;
@@ -47,7 +44,7 @@ impl broker::Server for Broker {
             let mut replicas = self.tracker.catalogue.borrow().replicas(&self.name, now());
             self.tracker.tell_sending(&mut replicas);
             replicas::send(&sink, &replicas).await?;
-            flush(&sink.client, replica_sink::Client::TYPE_ID).await?;
+            sink.done_request().send().promise.await?;
         }
         outcome::write_nothing(results.get().init_outcome(), checked)
     }

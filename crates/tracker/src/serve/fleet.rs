@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use capnp::Error;
-use capnp::traits::HasTypeId;
 use catalogue::{MachineId, Query};
 use schema::broker_capnp::broker;
 use schema::dataset_capnp::replica_sink;
+use schema::hold::Unasked;
 use schema::hold_capnp::hold_sink;
 use schema::transfer_capnp::{copy_request, started, transfer};
 use schema::user_capnp::{fleet, query};
@@ -16,7 +16,6 @@ use zfs::{DatasetPath, SnapshotName};
 
 use super::answer::{NoAnswer, answer};
 use super::broker::Broker;
-use super::flush::flush;
 use super::transfer::{Held, Transfer};
 use super::{holds, replicas};
 use crate::clock::now;
@@ -51,7 +50,7 @@ impl fleet::Server for Fleet {
     ) -> Result<(), Error> {
         let name = params.get()?.get_name()?;
         let broker = self.broker("find", name.to_str()?);
-        outcome::write(results.get().init_outcome(), broker, |mut answer, broker| {
+        outcome::write(results.get().init_outcome(), broker, |mut answer, (_, broker)| {
             answer.set_broker(broker);
             Ok(())
         })
@@ -82,10 +81,7 @@ impl fleet::Server for Fleet {
     ) -> Result<(), Error> {
         let unasked = answer(self.send_holds(&params.get()?.get_sink()?).await)?;
         outcome::write(results.get().init_outcome(), unasked, |answer, unasked| {
-            let mut places = answer.init_places(wire::length(&unasked));
-            for (index, machine) in (0..).zip(unasked) {
-                places.set(index, machine.to_string());
-            }
+            Unasked::write_all(answer, &unasked);
             Ok(())
         })
     }
@@ -125,7 +121,8 @@ impl Fleet {
                 catalogue.list(&query, after, now()).take(PAGE).collect()
             };
             if page.is_empty() {
-                return Ok(flush(&sink.client, replica_sink::Client::TYPE_ID).await?);
+                sink.done_request().send().promise.await?;
+                return Ok(());
             }
             self.tracker.tell_sending(&mut page);
             replicas::send(sink, &page).await?;
@@ -133,14 +130,19 @@ impl Fleet {
     }
 
     /// A broker for the dataset of this name, if there is one.
-    fn broker(&self, operation: &str, name: &str) -> Result<broker::Client, Failure> {
+    fn broker(
+        &self,
+        operation: &str,
+        name: &str,
+    ) -> Result<(DatasetPath, broker::Client), Failure> {
         self.tracker.check(&self.grant)?;
         let path: DatasetPath =
             name.parse().map_err(|error| failures::illegal(operation, name, error))?;
         if !self.tracker.catalogue.borrow().has(&path) {
             return Err(failures::no_such_dataset(operation, name));
         }
-        Ok(self.mint(path))
+        let broker = self.mint(path.clone());
+        Ok((path, broker))
     }
 
     fn mint(&self, name: DatasetPath) -> broker::Client {
@@ -150,7 +152,7 @@ impl Fleet {
 
     async fn start(&self, request: copy_request::Reader<'_>) -> Result<Rc<Held>, NoAnswer> {
         const OPERATION: &str = "copy to";
-        let broker = self.broker("copy", request.get_dataset()?.to_str()?)?;
+        let (dataset, broker) = self.broker("copy", request.get_dataset()?.to_str()?)?;
         let place = wire::read_place(request.get_destination()?)?;
         let (tracker, line) = (self.tracker.clone(), self.tracker.line_to(OPERATION, &place)?);
         let mut start = line.agent.start_request();
@@ -160,7 +162,7 @@ impl Fleet {
         self.finish(async move {
             let started = line.ask(OPERATION, &place, started).await?;
             let started = outcome::read(started.get()?.get_outcome()?)??;
-            Ok(Held::new(&tracker, &line, broker, started)?)
+            Ok(Held::new(&tracker, &line, (dataset, broker), started)?)
         })
         .await
     }
@@ -173,7 +175,7 @@ impl Fleet {
         self.tracker.check(&self.grant)?;
         let place = wire::read_place(params.get_destination()?)?;
         let id = params.get_id()?.to_str()?;
-        let dataset = wire::parse(params.get_dataset()?)?;
+        let dataset: DatasetPath = wire::parse(params.get_dataset()?)?;
         let (tracker, machine) = (self.tracker.clone(), MachineId::of(&place));
         // A transfer under way is its machine's alone to know. The tracker may just have been
         // restarted, and be told of the pools only later.
@@ -181,28 +183,28 @@ impl Fleet {
             Some(line) => line,
             None => tracker.line_to(OPERATION, &place)?,
         };
-        if let Some(held) = Held::find(&tracker, &machine, id) {
+        if let Some(held) = Held::find(&tracker, &machine, id, &dataset) {
             return Ok(held);
         }
         // It may have gone from everywhere meanwhile: a transfer under way isn't concerned.
-        let broker = self.mint(dataset);
+        let broker = self.mint(dataset.clone());
         let mut attach = line.agent.attach_request();
         attach.get().set_id(id);
         attach.get().set_broker(broker.clone());
+        attach.get().set_dataset(dataset.as_str());
         let started = attach.send().promise;
         self.finish(async move {
             let started = line.ask(OPERATION, &place, started).await?;
             let started = outcome::read(started.get()?.get_outcome()?)??;
-            Ok(Held::new(&tracker, &line, broker, started)?)
+            Ok(Held::new(&tracker, &line, (dataset, broker), started)?)
         })
         .await
     }
 
-    async fn send_holds(&self, sink: &hold_sink::Client) -> Result<Vec<MachineId>, NoAnswer> {
+    async fn send_holds(&self, sink: &hold_sink::Client) -> Result<Vec<Unasked>, NoAnswer> {
         self.tracker.check(&self.grant)?;
         let (holds, unasked) = holds::gather(&self.tracker).await;
-        holds::send(sink, &holds).await?;
-        flush(&sink.client, hold_sink::Client::TYPE_ID).await?;
+        schema::hold::send(sink, &holds).await?;
         Ok(unasked)
     }
 

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use capnp::Error;
 use catalogue::MachineId;
 use futures::future::join_all;
+use schema::hold::Unasked;
 use schema::hold_capnp::hold_sink;
-use schema::{Failure, Hold, Place, batch, outcome, wire};
+use schema::{Failure, Hold, Place, outcome};
 
 use crate::line::Line;
 use crate::tracker::Tracker;
@@ -15,21 +16,27 @@ use crate::tracker::Tracker;
 /// No machine may tell of more holds than this, some hundred bytes each.
 const MOST: usize = 100_000;
 
-/// Asks every machine at once. Gives all holds, by place and snapshot, and the machines that are
-/// offline or did not answer.
-pub(crate) async fn gather(tracker: &Tracker) -> (Vec<Hold>, Vec<MachineId>) {
+/// What a machine may say of why it could not list its holds: of so many pools, in so many characters.
+const POOLS: usize = 100;
+const REASON: usize = 500;
+
+/// Asks every machine at once. Gives all holds, by place and snapshot, and whose are not among them.
+pub(crate) async fn gather(tracker: &Tracker) -> (Vec<Hold>, Vec<Unasked>) {
     let machines: Vec<MachineId> = tracker.catalogue.borrow().machines().cloned().collect();
-    let asking = machines.into_iter().map(|machine| async {
+    let asking = machines.into_iter().map(|machine| async move {
         let told = match tracker.line_of(&machine) {
             Some(line) => ask(&line).await,
-            None => None,
+            None => Err("the machine is offline".to_owned()),
         };
-        told.ok_or(machine)
+        told.map_err(|reason| Unasked { place: machine.to_string(), reason })
     });
     let (mut holds, mut unasked) = (Vec::new(), Vec::new());
     for told in join_all(asking).await {
         match told {
-            Ok(told) => holds.extend(told),
+            Ok((told, pools)) => {
+                holds.extend(told);
+                unasked.extend(pools);
+            }
             Err(machine) => unasked.push(machine),
         }
     }
@@ -37,8 +44,8 @@ pub(crate) async fn gather(tracker: &Tracker) -> (Vec<Hold>, Vec<MachineId>) {
     (holds, unasked)
 }
 
-/// What one machine holds, if it says so in time.
-async fn ask(line: &Line) -> Option<Vec<Hold>> {
+/// What one machine holds, and which of its pools could not be listed; or why it didn't say.
+async fn ask(line: &Line) -> Result<(Vec<Hold>, Vec<Unasked>), String> {
     const OPERATION: &str = "list the holds of";
     let holds = Rc::default();
     let mut request = line.agent.holds_request();
@@ -46,30 +53,29 @@ async fn ask(line: &Line) -> Option<Vec<Hold>> {
     request.get().set_sink(capnp_rpc::new_client(collector));
     let told = async {
         let answer = line.ask_soon(OPERATION, &line.machine, request.send().promise).await?;
-        let told = answer.get().and_then(|answer| outcome::read(answer.get_outcome()?));
-        told.map_err(|error| Failure::from_exception(OPERATION, &line.machine, &error))?.map(drop)
+        let told = answer.get().and_then(|answer| match outcome::read(answer.get_outcome()?)? {
+            Ok(listed) => Unasked::read_all(listed).map(Ok),
+            Err(failure) => Ok(Err(failure)),
+        });
+        told.map_err(|error| Failure::from_exception(OPERATION, &line.machine, &error))?
     };
     match told.await {
-        Ok(()) => Some(holds.take()),
+        Ok(pools) => {
+            let pools = pools.into_iter().take(POOLS).map(|pool| Unasked {
+                place: format!(r"{}\{}", line.machine, shortened(&pool.place)),
+                reason: shortened(&pool.reason),
+            });
+            Ok((holds.take(), pools.collect()))
+        }
         Err(failure) => {
             tracing::warn!(machine = %line.machine, %failure);
-            None
+            Err(shortened(&failure.reason))
         }
     }
 }
 
-/// Sends holds, in messages of bounded size.
-pub(crate) async fn send(sink: &hold_sink::Client, holds: &[Hold]) -> Result<(), Error> {
-    let size = |hold: &&Hold| 512 + hold.tag.len() + hold.destination.len();
-    for message in batch::messages(holds, size) {
-        let mut request = sink.write_request();
-        let mut list = request.get().init_holds(wire::length(&message));
-        for (index, hold) in (0..).zip(message) {
-            hold.write(list.reborrow().get(index));
-        }
-        request.send().await?;
-    }
-    Ok(())
+fn shortened(text: &str) -> String {
+    text.chars().take(REASON).collect()
 }
 
 /// Gathers what one machine tells.
@@ -95,6 +101,14 @@ impl hold_sink::Server for Collector {
             };
             holds.push(Hold { place: Some(place), ..hold });
         }
+        Ok(())
+    }
+
+    async fn done(
+        self: Rc<Self>,
+        _: hold_sink::DoneParams,
+        _: hold_sink::DoneResults,
+    ) -> Result<(), Error> {
         Ok(())
     }
 }

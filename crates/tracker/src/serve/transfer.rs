@@ -8,6 +8,7 @@ use catalogue::MachineId;
 use schema::broker_capnp::broker;
 use schema::transfer_capnp::{started, transfer};
 use schema::{Failure, outcome};
+use zfs::DatasetPath;
 
 use crate::line::Line;
 use crate::tracker::{Tracker, TransferKey};
@@ -19,6 +20,7 @@ const ATTACH_AGAIN: Duration = Duration::from_secs(65);
 /// A transfer that is under way at an agent, shared by all who watch it.
 pub(crate) struct Held {
     pub(crate) id: String,
+    dataset: DatasetPath,
     transfer: transfer::Client,
     /// What the agent was given for it.
     broker: broker::Client,
@@ -27,20 +29,22 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Takes hold of a transfer that an agent has started or was asked for.
+    /// Takes hold of a transfer that an agent has started or was asked for, of this dataset and with
+    /// this broker.
     pub(crate) fn new(
         tracker: &Rc<Tracker>,
         line: &Rc<Line>,
-        broker: broker::Client,
+        (dataset, broker): (DatasetPath, broker::Client),
         started: started::Reader<'_>,
     ) -> Result<Rc<Self>, Error> {
         let id = started.get_id()?.to_string()?;
         // Another may have asked for it at the same time.
-        if let Some(held) = Self::find(tracker, &line.machine, &id) {
+        if let Some(held) = Self::find(tracker, &line.machine, &id, &dataset) {
             return Ok(held);
         }
         let held = Rc::new(Self {
             id: id.clone(),
+            dataset,
             transfer: started.get_transfer()?,
             broker,
             line: line.clone(),
@@ -51,13 +55,18 @@ impl Held {
         Ok(held)
     }
 
-    /// The hold that someone else has on a transfer.
-    pub(crate) fn find(tracker: &Tracker, machine: &MachineId, id: &str) -> Option<Rc<Self>> {
+    /// The hold that someone else has on a transfer of this dataset.
+    pub(crate) fn find(
+        tracker: &Tracker,
+        machine: &MachineId,
+        id: &str,
+        dataset: &DatasetPath,
+    ) -> Option<Rc<Self>> {
         let key = (machine.clone(), id.to_owned());
         let transfers = tracker.transfers.borrow();
         let mut holds = transfers.get(&key)?.iter().filter_map(Weak::upgrade);
         // The machine may have come back since, on another connection.
-        holds.find(|held| !held.line.over.is_cancelled())
+        holds.find(|held| !held.line.over.is_cancelled() && held.dataset == *dataset)
     }
 }
 
@@ -79,8 +88,8 @@ impl Drop for Held {
             return;
         }
         if self.line.over.is_cancelled() {
-            let (tracker, broker) = (self.tracker.clone(), self.broker.clone());
-            self.tracker.chores.begin(let_go_later(tracker, key, broker));
+            let brokered = (self.dataset.clone(), self.broker.clone());
+            self.tracker.chores.begin(let_go_later(self.tracker.clone(), key, brokered));
         } else {
             let cancel = self.transfer.cancel_request().send().promise;
             self.tracker.chores.begin(async move {
@@ -92,18 +101,24 @@ impl Drop for Held {
 }
 
 /// Lets go of a transfer by the machine's next connection, which cancels it unless someone holds it.
-async fn let_go_later(tracker: Rc<Tracker>, (machine, id): TransferKey, broker: broker::Client) {
+async fn let_go_later(
+    tracker: Rc<Tracker>,
+    (machine, id): TransferKey,
+    (dataset, broker): (DatasetPath, broker::Client),
+) {
     tokio::time::sleep(ATTACH_AGAIN).await;
     // A machine that is still away is beyond reach.
     let Some(line) = tracker.line_of(&machine) else { return };
     let mut attach = line.agent.attach_request();
     attach.get().set_id(&id);
     attach.get().set_broker(broker.clone());
+    attach.get().set_dataset(dataset.as_str());
     let attached = async {
         let started = line.hear(attach.send().promise).await?;
         // Where it is not known any more, there is nothing to cancel.
         let started = outcome::read(started.get()?.get_outcome()?)?;
-        started.ok().map(|started| Held::new(&tracker, &line, broker, started)).transpose()
+        let held = |started| Held::new(&tracker, &line, (dataset, broker), started);
+        started.ok().map(held).transpose()
     };
     match attached.await {
         Ok(held) => drop(held),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use capnp::Error;
 use schema::agent_capnp::agent;
+use schema::hold::Unasked;
 use schema::location_capnp::{PoolState, UpdateKind, location, session, update_sink};
 use schema::transfer_capnp::transfer;
 use schema::{Code, Failure, Hold, batch, outcome, wire};
@@ -27,7 +28,7 @@ use crate::process::{Home, dial, identity};
 pub(crate) enum Asked {
     Offer { pool: String, dataset: String, receiver: Vec<u8> },
     Start { dataset: String, replicas: usize },
-    Attach { id: String, replicas: usize },
+    Attach { id: String, dataset: String, replicas: usize },
     Cancel,
     Replaced { by: String },
     SourceDropped,
@@ -43,6 +44,7 @@ struct FakeAgent {
     asked: mpsc::UnboundedSender<Asked>,
     answering: Arc<Mutex<()>>,
     holds: Rc<RefCell<Vec<Hold>>>,
+    unlisted: Rc<RefCell<Vec<Unasked>>>,
 }
 
 /// A registered machine.
@@ -56,6 +58,8 @@ pub(crate) struct Registered {
     pub(crate) answering: Arc<Mutex<()>>,
     /// What it says that it holds.
     pub(crate) holds: Rc<RefCell<Vec<Hold>>>,
+    /// The pools of which it can't say.
+    pub(crate) unlisted: Rc<RefCell<Vec<Unasked>>>,
 }
 
 /// Registers a machine, under a key of its own.
@@ -88,9 +92,13 @@ pub(crate) async fn register_on(
     protocol: u16,
 ) -> Result<Registered, Failure> {
     let (sender, asked) = mpsc::unbounded_channel();
-    let (answering, holds) = (Arc::default(), Rc::default());
-    let agent =
-        FakeAgent { asked: sender, answering: Arc::clone(&answering), holds: Rc::clone(&holds) };
+    let (answering, holds, unlisted) = (Arc::default(), Rc::default(), Rc::default());
+    let agent = FakeAgent {
+        asked: sender,
+        answering: Arc::clone(&answering),
+        holds: Rc::clone(&holds),
+        unlisted: Rc::clone(&unlisted),
+    };
     let mut request = connection.target::<location::Client>().register_request();
     let mut hello = request.get().init_hello();
     hello.set_protocol(protocol);
@@ -112,6 +120,7 @@ pub(crate) async fn register_on(
         asked,
         answering,
         holds,
+        unlisted,
     })
 }
 
@@ -253,7 +262,8 @@ impl agent::Server for FakeAgent {
         let params = params.get()?;
         let id = params.get_id()?.to_string()?;
         let replicas = crate::user::replicas(&params.get_broker()?).await.unwrap().len();
-        let _ = self.asked.send(Asked::Attach { id: id.clone(), replicas });
+        let dataset = params.get_dataset()?.to_string()?;
+        let _ = self.asked.send(Asked::Attach { id: id.clone(), dataset, replicas });
         drop(self.answering.lock().await);
         let known = known(&id, Code::NoSuchTransfer);
         outcome::write(results.get().init_outcome(), known, |mut started, ()| {
@@ -282,13 +292,11 @@ impl agent::Server for FakeAgent {
         let _ = self.asked.send(Asked::Holds);
         drop(self.answering.lock().await);
         let holds = self.holds.borrow().clone();
-        let mut request = params.get()?.get_sink()?.write_request();
-        let mut list = request.get().init_holds(wire::length(&holds));
-        for (index, hold) in (0..).zip(&holds) {
-            hold.write(list.reborrow().get(index));
-        }
-        request.send().await?;
-        outcome::write_nothing(results.get().init_outcome(), Ok(()))
+        schema::hold::send(&params.get()?.get_sink()?, &holds).await?;
+        outcome::write(results.get().init_outcome(), Ok(()), |listed, ()| {
+            Unasked::write_all(listed, &self.unlisted.borrow());
+            Ok(())
+        })
     }
 
     async fn release(

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::Error;
+use schema::hold::Unasked;
 use schema::hold_capnp::hold_sink;
 use schema::{Code, Failure, Hold, outcome, wire};
 
@@ -33,17 +34,25 @@ impl hold_sink::Server for Collector {
         }
         Ok(())
     }
+
+    async fn done(
+        self: Rc<Self>,
+        _: hold_sink::DoneParams,
+        _: hold_sink::DoneResults,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
-/// All holds, and the machines that could not be asked.
+/// All holds, and who could not be asked, each with why.
 async fn list(user: &User) -> (Vec<Hold>, Vec<String>) {
     let holds = Rc::default();
     let mut request = user.fleet.holds_request();
     request.get().set_sink(capnp_rpc::new_client(Collector(Rc::clone(&holds))));
     let answer = request.send().promise.await.unwrap();
-    let unasked = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().unwrap();
-    let places = unasked.get_places().unwrap().iter().map(|place| place.unwrap().to_string());
-    (holds.take(), places.collect::<Result<_, _>>().unwrap())
+    let listed = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().unwrap();
+    let unasked = Unasked::read_all(listed).unwrap().into_iter();
+    (holds.take(), unasked.map(|Unasked { place, reason }| format!("{place}: {reason}")).collect())
 }
 
 #[test]
@@ -62,6 +71,9 @@ fn holds_are_listed_by_place_and_who_does_not_answer_is_named() {
             hold("tank/a@s", "zatlas-m2-02"),
             hold("spare/x y@s", "zatlas-m2-01"),
         ]);
+        // One pool that can't be listed hides no other.
+        let broken = Unasked { place: "broken".into(), reason: "it is suspended".into() };
+        second.unlisted.replace(vec![broken]);
         // It can't say that it is elsewhere.
         let elsewhere = Some(r"dc\m2\other".parse().unwrap());
         first.holds.replace(vec![Hold { place: elsewhere, ..hold("tank/z@s", "zatlas-m1-01") }]);
@@ -87,7 +99,14 @@ fn holds_are_listed_by_place_and_who_does_not_answer_is_named() {
         );
         let told = Hold { place: None, ..holds[3].clone() };
         assert_eq!(told, hold("tank/b@s", "zatlas-m2-01"));
-        assert_eq!(unasked, [r"dc\away", r"dc\mute"]);
+        assert_eq!(
+            unasked,
+            [
+                r"dc\away: the machine is offline",
+                r"dc\m2\broken: it is suspended",
+                r"dc\mute: the machine 'dc\mute' did not answer for 20 s",
+            ]
+        );
     });
 }
 

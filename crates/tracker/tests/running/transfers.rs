@@ -158,7 +158,7 @@ fn it_is_watched_again_when_its_machine_is_back() {
         let again = attach(&user.fleet).await;
         assert_eq!(
             machine.asked.recv().await,
-            Some(Asked::Attach { id: "t1".into(), replicas: 0 })
+            Some(Asked::Attach { id: "t1".into(), dataset: "a".into(), replicas: 0 })
         );
         drop(transfer);
         user.show("").await;
@@ -185,7 +185,7 @@ fn it_is_cancelled_at_a_machine_that_is_back_when_nobody_watches_again() {
             // Who watched had 60 s to come back.
             assert_eq!(
                 machine.asked.recv().await,
-                Some(Asked::Attach { id: "t1".into(), replicas: 1 })
+                Some(Asked::Attach { id: "t1".into(), dataset: "stuck".into(), replicas: 1 })
             );
             assert_eq!(machine.asked.recv().await, Some(Asked::Cancel));
         };
@@ -206,7 +206,7 @@ fn two_who_attach_at_once_share_it() {
             for _ in 0..2 {
                 assert_eq!(
                     machine.asked.recv().await,
-                    Some(Asked::Attach { id: "t1".into(), replicas: 1 })
+                    Some(Asked::Attach { id: "t1".into(), dataset: "a".into(), replicas: 1 })
                 );
             }
             drop(unanswered);
@@ -240,7 +240,7 @@ fn it_outlives_the_tracker_and_goes_on_with_a_new_broker() {
         // It is watched before its machine has told of its pools, which may take it minutes.
         assert_eq!(copy(&user.fleet, "a", "tank").await.err().unwrap().code, Code::Offline);
         let _transfer = attach(&user.fleet).await;
-        let attach = Asked::Attach { id: "t1".into(), replicas: 1 };
+        let attach = Asked::Attach { id: "t1".into(), dataset: "a".into(), replicas: 1 };
         assert_eq!(machine.asked.recv().await, Some(attach), "the broker that it gets is of use");
 
         let failure = try_attach(&user.fleet, UNKNOWN).await.err().unwrap();

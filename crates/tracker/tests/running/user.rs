@@ -108,4 +108,12 @@ impl replica_sink::Server for Collector {
         tokio::task::yield_now().await;
         wire::read_replicas(params.get()?.get_replicas()?, &mut self.0.borrow_mut())
     }
+
+    async fn done(
+        self: Rc<Self>,
+        _: replica_sink::DoneParams,
+        _: replica_sink::DoneResults,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
 }

@@ -14,7 +14,8 @@ const T2: &str = "00000000000000a2";
 const DESTINATION: &str = r"dc\m9\tank/copy";
 
 /// `snapshots` has lines of name and GUID, `holds` of name, tag and time, between tabs; a pool is
-/// imported as long as it has a snapshot. The hold on the snapshot in `kept` can't be released.
+/// imported as long as it has a snapshot. The hold on the snapshot in `kept` can't be released, the
+/// pool in `broken` not be listed.
 const ZFS: &str = r#"
 tab=$(printf '\t')
 say() { echo "$1" >&2; exit 1; }
@@ -35,6 +36,7 @@ holds)
     for snapshot; do grep "^$snapshot$tab" $here/holds; done
     true ;;
 list)
+    [ "$last" = "$(cat $here/broken)" ] && say "cannot open '$last': pool I/O is currently suspended"
     grep -q "^$last[/@]" $here/snapshots || say "cannot open '$last': dataset does not exist"
     case "$*" in *' -r '*) below='[/@]' ;; *) below=@ ;; esac
     grep "^$last$below" $here/snapshots | cut -f1 | while read -r name; do
@@ -61,6 +63,7 @@ impl Machine {
         fs::write(machine.path("zfs.sh"), script).unwrap();
         fs::write(machine.path("holds"), "").unwrap();
         fs::write(machine.path("kept"), "").unwrap();
+        fs::write(machine.path("broken"), "").unwrap();
         machine.has(&[("tank/a@s", 1), ("tank/a@t", 2), ("tank/a/b@s", 3), ("spare/x@s", 4)]);
         machine
     }
@@ -110,7 +113,7 @@ async fn hold(holds: &Holds, snapshot: &str, guid: u64, transfer: &str) {
 
 /// Each hold as `snapshot tag destination`.
 async fn listed(holds: &Holds, now: i64) -> Vec<String> {
-    let listed = holds.list(&pools(), now).await.unwrap();
+    let (listed, _) = holds.list(&pools(), now).await.unwrap();
     listed.iter().map(|h| format!("{} {} {}", h.snapshot, h.tag, h.destination)).collect()
 }
 
@@ -126,7 +129,7 @@ async fn a_hold_is_put_once_and_told_with_what_it_is_for() {
         machine.held(),
         [format!("tank/a@s zatlas-m-{T1}"), format!("tank/a@s zatlas-m-{T2}")]
     );
-    let listed = holds.list(&pools(), now()).await.unwrap();
+    let (listed, _) = holds.list(&pools(), now()).await.unwrap();
     assert_eq!(listed[0].destination, DESTINATION);
     assert_eq!((listed[0].since, listed.len()), (100, 2));
     assert!((now() - 60..=now()).contains(&listed[0].last_used));
@@ -149,7 +152,7 @@ async fn a_hold_expires_7_days_after_its_last_use_and_not_before() {
     let machine = Machine::new();
     let holds = machine.agent("m");
     hold(&holds, "tank/a@s", 1, T1).await;
-    let used = holds.list(&pools(), now()).await.unwrap()[0].last_used;
+    let used = holds.list(&pools(), now()).await.unwrap().0[0].last_used;
     holds.expire(&pools(), used + 7 * DAY).await.unwrap();
     assert_eq!(machine.held().len(), 1);
     holds.expire(&pools(), used + 7 * DAY + 1).await.unwrap();
@@ -202,15 +205,32 @@ async fn what_cannot_be_let_go_keeps_nothing_else_from_expiring() {
 }
 
 #[tokio::test]
+async fn a_pool_that_cannot_be_listed_hides_no_other_and_is_told_with_why() {
+    let machine = Machine::new();
+    let holds = machine.agent("m");
+    hold(&holds, "tank/a@s", 1, T1).await;
+    hold(&holds, "spare/x@s", 4, T1).await;
+    let there = [format!("spare/x@s zatlas-m-{T1} {DESTINATION}")];
+    for (broken, imported, why) in [("tank", "tank/a@s", "suspended"), ("", "x/y@s", "imported")] {
+        fs::write(machine.path("broken"), broken).unwrap();
+        machine.has(&[(imported, 1), ("spare/x@s", 4)]);
+        assert_eq!(listed(&holds, now()).await, there);
+        let (_, unasked) = holds.list(&pools(), now()).await.unwrap();
+        assert_eq!((unasked.len(), unasked[0].place.as_str()), (1, "tank"));
+        assert!(unasked[0].reason.contains(why), "{}", unasked[0].reason);
+    }
+}
+
+#[tokio::test]
 async fn a_restart_lets_go_of_nothing_and_forgets_nothing() {
     let machine = Machine::new();
     let before = machine.agent("m");
     hold(&before, "tank/a@s", 1, T1).await;
-    let known = before.list(&pools(), now()).await.unwrap();
+    let (known, _) = before.list(&pools(), now()).await.unwrap();
     drop(before);
     let after = machine.agent("m");
     after.expire(&pools(), now()).await.unwrap();
-    assert_eq!(after.list(&pools(), now()).await.unwrap(), known);
+    assert_eq!(after.list(&pools(), now()).await.unwrap().0, known);
     after.expire(&pools(), known[0].last_used + 7 * DAY + 1).await.unwrap();
     assert_eq!(machine.held(), [""; 0], "it counts from its use, not from the start");
 }
@@ -223,7 +243,7 @@ async fn a_lost_book_gives_holds_another_7_days() {
     fs::remove_file(machine.path("book.json")).unwrap();
     let (holds, found) = (machine.agent("m"), now() + 30 * DAY);
     holds.expire(&pools(), found).await.unwrap();
-    let listed = holds.list(&pools(), found + DAY).await.unwrap();
+    let (listed, _) = holds.list(&pools(), found + DAY).await.unwrap();
     assert_eq!((listed[0].last_used, listed[0].destination.as_str()), (found, ""));
     holds.expire(&pools(), found + 7 * DAY + 1).await.unwrap();
     assert_eq!(machine.held(), [""; 0]);
@@ -261,7 +281,7 @@ async fn a_renamed_snapshot_keeps_its_hold_and_what_is_known_of_it() {
     let machine = Machine::new();
     let holds = machine.agent("m");
     hold(&holds, "tank/a@s", 1, T1).await;
-    let used = holds.list(&pools(), now()).await.unwrap()[0].last_used;
+    let used = holds.list(&pools(), now()).await.unwrap().0[0].last_used;
     let rename = |text: &str| text.replace("tank/a@s\t", "tank/a@old\t");
     for file in ["snapshots", "holds"] {
         let text = fs::read_to_string(machine.path(file)).unwrap();
@@ -277,7 +297,7 @@ async fn a_renamed_snapshot_keeps_its_hold_and_what_is_known_of_it() {
             format!("tank/a@s zatlas-m-{T2} {DESTINATION}"),
         ]
     );
-    assert_eq!(holds.list(&pools(), used + DAY).await.unwrap()[0].last_used, used);
+    assert_eq!(holds.list(&pools(), used + DAY).await.unwrap().0[0].last_used, used);
     holds.release_transfer(&"tank/a".parse().unwrap(), T1).await.unwrap();
     assert_eq!(machine.held(), [format!("tank/a@s zatlas-m-{T2}")]);
 }
