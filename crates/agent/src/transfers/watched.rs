@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// How long after the tracker is back someone must have attached: the cli tries every 10 s.
+/// How long after the tracker is back, and knows of this machine again, someone must have attached:
+/// that is all it takes for the tracker to pass an attachment on, and the cli tries every 10 s.
 const ATTACH_AGAIN: Duration = Duration::from_secs(65);
 
 /// How many hold a transfer.
@@ -96,6 +97,18 @@ mod tests {
             registered.send_replace(true);
         };
         assert_eq!(cancelled_after(&holders, &registered, story).await, 2065);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tracker_that_goes_again_gives_the_whole_time_anew() {
+        let (holders, registered) = (Holders::none(), watch::Sender::new(false));
+        let story = async {
+            for (after, there) in [(100, true), (60, false), (340, true)] {
+                sleep(Duration::from_secs(after)).await;
+                registered.send_replace(there);
+            }
+        };
+        assert_eq!(cancelled_after(&holders, &registered, story).await, 565);
     }
 
     #[tokio::test(start_paused = true)]
