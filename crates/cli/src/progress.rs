@@ -3,8 +3,10 @@
 
 mod event;
 mod meter;
+mod pace;
 mod rate;
 mod view;
+mod voice;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};

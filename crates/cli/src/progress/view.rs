@@ -9,16 +9,19 @@ use program::say;
 use schema::Failure;
 use schema::text::Bytes;
 use transfer::report::{Action, Origin, Plan, Progress, Summary};
-use zfs::{DatasetPath, Escaped};
+use zfs::DatasetPath;
 
 use super::event::Event;
 use super::meter::Meter;
+use super::pace::Pace;
+use super::voice::Voice;
 use super::{Console, How};
 use crate::output::Destination;
 use crate::output::text::{next_plan_lines, plan_lines, summary_lines};
 
-/// The time between two lines of progress.
+/// The time between two lines of progress, and between those that bring nothing new.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+const LINE_AT_LEAST_EVERY: Duration = Duration::from_secs(600);
 
 /// The time between two objects of progress.
 const OBJECT_EVERY: Duration = Duration::from_secs(1);
@@ -28,17 +31,14 @@ const FULL: u64 = 10_000;
 
 /// One transfer, shown while it runs and when it has ended.
 pub(crate) struct View {
-    how: How,
-    labelled: bool,
+    voice: Voice,
     /// The plan is all that is wanted.
     dry_run: bool,
-    dataset: DatasetPath,
     destination: Destination,
     /// What the command's transfers make, below the destination's pool.
     targets: Rc<BTreeSet<DatasetPath>>,
-    meter: Meter,
-    /// When the last line of progress was printed.
-    printed: Instant,
+    /// From the first plan on: what was waited for before that says nothing of the rate.
+    running: Option<(Meter, Pace)>,
     /// From the first byte on.
     bar: Option<ProgressBar>,
     /// Where it comes from, by the plan told last.
@@ -52,19 +52,21 @@ impl View {
         destination: Destination,
         targets: Rc<BTreeSet<DatasetPath>>,
     ) -> Self {
-        let now = Instant::now();
+        let voice = Voice { how: console.how.clone(), labelled: console.labelled, dataset };
         Self {
-            how: console.how.clone(),
-            labelled: console.labelled,
+            voice,
             dry_run: console.dry_run,
-            dataset,
             destination,
             targets,
-            meter: Meter::new(now),
-            printed: now,
+            running: None,
             bar: None,
             source: None,
         }
+    }
+
+    /// What tells of the same transfer, beside this.
+    pub(crate) fn voice(&self) -> Voice {
+        self.voice.clone()
     }
 
     /// Takes from a plan what another transfer of the command will have done by then: in a dry run
@@ -80,49 +82,50 @@ impl View {
 
     /// Tells the plan, or how the transfer goes on.
     pub(crate) fn plan(&mut self, plan: &Plan) {
+        self.running(Instant::now());
         let before = self.source.replace(plan.source.clone());
-        match (&self.how, &before) {
+        let Voice { how, dataset, .. } = &self.voice;
+        match (how, &before) {
             (How::Json, _) => {
-                self.event(&Event::plan(self.dataset.as_str(), plan));
+                self.voice.event(&Event::plan(dataset.as_str(), plan));
                 if before.as_ref() != Some(&plan.source) {
-                    self.event(&Event::source(self.dataset.as_str(), &plan.source));
+                    self.voice.event(&Event::source(dataset.as_str(), &plan.source));
                 }
             }
-            (_, Some(_)) => self.lines(next_plan_lines(plan)),
+            (_, Some(_)) => self.voice.lines(next_plan_lines(plan)),
             (_, None) => {
-                self.lines(plan_lines(plan, &self.dataset, &self.destination, self.dry_run));
+                self.voice.lines(plan_lines(plan, dataset, &self.destination, self.dry_run));
             }
         }
     }
 
+    fn running(&mut self, now: Instant) -> &mut (Meter, Pace) {
+        let (least, most) = match self.voice.how {
+            How::Json => (OBJECT_EVERY, OBJECT_EVERY),
+            How::Bars(_) | How::Lines | How::Nothing => (LINE_EVERY, LINE_AT_LEAST_EVERY),
+        };
+        self.running.get_or_insert_with(|| (Meter::new(now), Pace::new(least, most, now)))
+    }
+
     /// Tells of a decision taken on the way.
     pub(crate) fn note(&self, note: &str) {
-        if let How::Json = self.how {
-            self.event(&Event::note(self.dataset.as_str(), note));
-        } else {
-            self.lines([Escaped(note).to_string()]);
-        }
+        self.voice.note(note);
     }
 
     /// Shows how far it is.
     pub(crate) fn progress(&mut self, progress: Progress) {
         let now = Instant::now();
-        let reading = self.meter.read(progress, now);
-        let is_due = |every| now.duration_since(self.printed) >= every;
-        match &self.how {
+        let (meter, pace) = self.running(now);
+        let (reading, due) = (meter.read(progress, now), pace.is_due(progress.bytes, now));
+        let Voice { how, labelled, dataset } = &self.voice;
+        match how {
             How::Bars(bars) if progress.bytes > 0 => {
-                let prefix = if self.labelled { self.dataset.as_str() } else { "" };
-                let bar = self.bar.get_or_insert_with(|| new_bar(bars, self.labelled, prefix));
+                let prefix = if *labelled { dataset.as_str() } else { "" };
+                let bar = self.bar.get_or_insert_with(|| new_bar(bars, *labelled, prefix));
                 show(bar, reading.share, reading.to_string());
             }
-            How::Lines if is_due(LINE_EVERY) => {
-                self.printed = now;
-                self.lines([reading.to_string()]);
-            }
-            How::Json if is_due(OBJECT_EVERY) => {
-                self.printed = now;
-                self.event(&Event::progress(self.dataset.as_str(), &reading));
-            }
+            How::Lines if due => self.voice.lines([reading.to_string()]),
+            How::Json if due => self.voice.event(&Event::progress(dataset.as_str(), &reading)),
             _ => {}
         }
     }
@@ -131,51 +134,34 @@ impl View {
     pub(crate) fn end(&mut self, outcome: &Result<Summary, Failure>) {
         if let Some(bar) = self.bar.take() {
             finish(&bar, outcome.as_ref().ok().map(|summary| summary.bytes));
-            if self.labelled {
+            if self.voice.labelled {
                 // Among others, what has ended is told by its lines.
                 bar.finish_and_clear();
             } else {
                 // The bar stays, and what is printed next stands below it.
                 bar.abandon();
                 say("");
-                self.how = How::Nothing;
+                self.voice.how = How::Nothing;
             }
         }
-        match (&self.how, outcome) {
+        let done = outcome.as_ref().ok().filter(|summary| summary.bytes > 0).map(|summary| {
+            let now = Instant::now();
+            self.running(now).0.done(summary.bytes, now)
+        });
+        let Voice { how, dataset, .. } = &self.voice;
+        match (how, outcome) {
             (How::Json, _) => {
-                if let Some(summary) = outcome.as_ref().ok().filter(|summary| summary.bytes > 0) {
-                    let done = self.meter.done(summary.bytes, Instant::now());
-                    self.event(&Event::progress(self.dataset.as_str(), &done));
+                if let Some(done) = done {
+                    self.voice.event(&Event::progress(dataset.as_str(), &done));
                 }
-                self.event(&Event::outcome(self.dataset.as_str(), outcome.as_ref(), self.dry_run));
+                let ended = Event::outcome(dataset.as_str(), outcome.as_ref(), self.dry_run);
+                self.voice.event(&ended);
             }
             (_, Ok(summary)) => {
-                self.lines(summary_lines(summary, &self.dataset, &self.destination, self.dry_run));
+                let lines = summary_lines(summary, dataset, &self.destination, self.dry_run);
+                self.voice.lines(lines);
             }
             (_, Err(_)) => {}
-        }
-    }
-
-    fn lines(&self, lines: impl IntoIterator<Item = String>) {
-        let print = || {
-            for line in lines {
-                if self.labelled {
-                    say(format_args!("{}: {line}", self.dataset))
-                } else {
-                    say(line)
-                }
-            }
-        };
-        match &self.how {
-            How::Bars(bars) => bars.suspend(print),
-            How::Lines | How::Json | How::Nothing => print(),
-        }
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        match event.line() {
-            Ok(line) => say(line),
-            Err(error) => tracing::error!(%error, "an event can't be told"),
         }
     }
 }
@@ -241,6 +227,16 @@ mod tests {
         let mut plan = plan(vec![create("home/a"), create("home/a/b"), send("one", None)]);
         view.adapt(&mut plan);
         assert_eq!(plan.steps, [create("home/a/b"), send("one", None)]);
+    }
+
+    #[test]
+    fn the_clock_starts_with_the_first_plan() {
+        let console = Console { how: How::Nothing, labelled: false, dry_run: false };
+        let mut view = View::new(&console, "x".parse().unwrap(), Destination::Here, Rc::default());
+        view.note("waiting for another transfer");
+        assert!(view.running.is_none(), "it waits");
+        view.plan(&plan(vec![send("one", None)]));
+        assert!(view.running.is_some());
     }
 
     #[test]
