@@ -2,20 +2,21 @@
 //! trackers and destinations that come and go.
 
 mod follow;
+mod story;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
-use ::transfer::report::{Status, Summary};
+use ::transfer::report::Summary;
 use ::transfer::wire::{CopyRequest, write_request};
 use schema::transfer_capnp::{started, transfer};
 use schema::user_capnp::fleet;
 use schema::{Failure, Place, outcome};
 use sturdyref::SturdyRef;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::follow::Running;
+use self::story::Story;
 use crate::args::Copy;
 use crate::command::{Command, Item};
 use crate::names::{Wanted, parse};
@@ -33,22 +34,12 @@ pub(crate) async fn copy(
 ) -> anyhow::Result<()> {
     let wanted = Wanted::parse(&args.dataset, &args.wish, !args.writable)?;
     let schema::Destination { place, path } = parse("destination", &args.destination)?;
-    let copier = Copier {
-        capability,
-        place: &place,
-        wanted: &wanted,
-        // The first of several has shown that the tracker can be reached at all.
-        patience: if args.wish.recursion.recursive {
-            wanted.options.timeout
-        } else {
-            Duration::ZERO
-        },
-        cancel: &cancel,
-    };
+    let copier = Copier { capability, place: &place, wanted: &wanted, cancel: &cancel };
     let destination = &Destination::There(place.clone());
     let target = path.unwrap_or_else(|| wanted.dataset.clone());
     let (wish, wanted, cancel) = (&args.wish, &wanted, cancel.clone());
-    let command = Command { capability, wish, wanted, destination, target, cancel };
+    let own = BTreeMap::new();
+    let command = Command { capability, wish, wanted, destination, target, own, cancel };
     command.run(async |item, mut view| copier.transfer(item, &mut view).await).await
 }
 
@@ -57,8 +48,6 @@ struct Copier<'a> {
     capability: &'a SturdyRef,
     place: &'a Place,
     wanted: &'a Wanted,
-    /// How long to look for the tracker.
-    patience: Duration,
     cancel: &'a CancellationToken,
 }
 
@@ -76,16 +65,16 @@ impl Copier<'_> {
             options: self.wanted.options,
         };
         let begun = async {
-            let tracker = Tracker::connect_within(self.capability, self.patience).await?;
+            let tracker = Tracker::connect_within(self.capability, self.wanted.patience).await?;
             let started = start(&tracker.fleet, &request).await;
             let started = started
                 .map_err(|error| Failure::from_exception("copy", &request.dataset, &error))??;
             Ok((tracker, started))
         };
         let (tracker, started) = unless_interrupted(self.cancel, begun).await?;
-        let status = Rc::new(watch::Sender::new(Status::default()));
-        let watched = status.subscribe();
-        let running = Running { capability: self.capability.clone(), request, status };
+        let story = Rc::new(Story::default());
+        let watched = story.watch();
+        let running = Running { capability: self.capability.clone(), request, story };
         tokio::task::spawn_local(running.follow(tracker, started, self.cancel.clone()));
         to_the_end(watched, view).await
     }

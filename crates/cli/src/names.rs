@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schema::{Code, Failure, Place};
 use transfer::options::Options;
@@ -33,6 +34,8 @@ pub(crate) struct Wanted {
     pub(crate) dry_run: bool,
     /// How it is to be done.
     pub(crate) options: Options,
+    /// How long to look for the tracker when a dataset is begun with.
+    pub(crate) patience: Duration,
 }
 
 impl Wanted {
@@ -43,8 +46,11 @@ impl Wanted {
         if stall.is_zero() {
             return Err(unusable("argument of --stall", "a source needs some time to send"));
         }
+        let timeout = time("argument of --timeout", &wish.timeout)?;
         Ok(Self {
             dataset: parse("dataset", dataset)?,
+            // Of several, the first has shown that the tracker can be reached at all.
+            patience: if wish.recursion.recursive { timeout } else { Duration::ZERO },
             from: wish.from.as_deref().map(|text| parse("argument of --from", text)).transpose()?,
             snapshot: wish
                 .snapshot
@@ -61,7 +67,7 @@ impl Wanted {
                 wait: wish.wait,
                 readonly,
                 settings: wish.props == Some(Props::Local),
-                timeout: time("argument of --timeout", &wish.timeout)?,
+                timeout,
                 stall,
             },
         })
@@ -70,8 +76,6 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use clap::Parser;
 
     use super::*;

@@ -13,7 +13,7 @@ use zfs::{DatasetPath, Guid, SnapshotLabel};
 
 use crate::options::{self, Options};
 use crate::plan::Base;
-use crate::report::{Action, Origin, Plan, Progress, Route, Status, Step, Summary, Used};
+use crate::report::{Action, Origin, Plan, Progress, Route, Step, Summary, Used};
 
 /// What a copy is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,18 +187,28 @@ pub fn write_progress(mut builder: progress::Builder<'_>, progress: Progress) {
     builder.set_total(progress.total.unwrap_or(0));
 }
 
-/// Adds what an event tells to what is known.
-pub fn read_event(reader: event::Reader<'_>, status: &mut Status) -> Result<()> {
-    match reader.which()? {
-        event::Plan(plan) => status.plan = Some(read_plan(plan?)?),
+/// What an observer is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// How it is done from now on.
+    Plan(Plan),
+    /// How far it is.
+    Progress(Progress),
+    /// A decision taken on the way, for people.
+    Note(String),
+}
+
+/// Reads what an observer is told.
+pub fn read_event(reader: event::Reader<'_>) -> Result<Event> {
+    Ok(match reader.which()? {
+        event::Plan(plan) => Event::Plan(read_plan(plan?)?),
         event::Progress(progress) => {
             let progress = progress?;
-            status.progress =
-                Progress { bytes: progress.get_bytes(), total: known(progress.get_total()) };
+            let (bytes, total) = (progress.get_bytes(), known(progress.get_total()));
+            Event::Progress(Progress { bytes, total })
         }
-        event::Note(note) => status.notes.push(note?.to_string()?),
-    }
-    Ok(())
+        event::Note(note) => Event::Note(note?.to_string()?),
+    })
 }
 
 /// Reads a summary.

@@ -4,22 +4,21 @@
 //! looked for again; should the destination's agent begin anew, so does the transfer, which goes on
 //! with what has arrived.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ::transfer::report::{Status, Summary};
-use ::transfer::wire::{CopyRequest, read_event, read_summary};
+use ::transfer::report::Summary;
+use ::transfer::wire::{CopyRequest, read_summary};
 use capnp_rpc::new_client;
 use schema::text::Span;
-use schema::transfer_capnp::{observer, transfer};
+use schema::transfer_capnp::transfer;
 use schema::user_capnp::fleet;
 use schema::{Code, Failure, outcome, wire};
 use sturdyref::{Backoff, SturdyRef};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::story::Story;
 use super::{Started, read_started, start};
 use crate::tracker::{Tracker, may_come_back};
 
@@ -37,7 +36,7 @@ const SEE_LATER: &str = "The transfer may go on at the destination. See later wi
 pub(super) struct Running {
     pub(super) capability: SturdyRef,
     pub(super) request: CopyRequest,
-    pub(super) status: Rc<watch::Sender<Status>>,
+    pub(super) story: Rc<Story>,
 }
 
 /// Why a transfer is to be found again.
@@ -49,7 +48,7 @@ enum Lost {
 }
 
 impl Running {
-    /// Follows the transfer, and leaves the outcome in the status.
+    /// Follows the transfer, and leaves the outcome in the story.
     pub(super) async fn follow(
         self,
         mut tracker: Tracker,
@@ -57,7 +56,6 @@ impl Running {
         cancel: CancellationToken,
     ) {
         let mut backoff = Backoff::new();
-        let mut restarts = 0;
         let outcome = loop {
             let lost = match self.observe(&started.transfer, &cancel).await {
                 Ok(Err(failure)) if failure.code == Code::Interrupted && !cancel.is_cancelled() => {
@@ -71,34 +69,29 @@ impl Running {
                 Lost::Sight(error) => {
                     let reason = format!("which may go on: {}", error.extra);
                     let patience = Span(self.patience());
-                    self.note(format!(
+                    self.story.note(format!(
                         "lost sight of the transfer, {reason}; looking for it for {patience}"
                     ));
                     Some(started.id.as_str())
                 }
                 Lost::Ended(failure) => {
                     let reason = failure.reason;
-                    self.note(format!("the destination has ended the transfer: {reason}"));
+                    self.story.note(format!("the destination has ended the transfer: {reason}"));
                     None
                 }
             };
             match self.find(known, &mut backoff, &cancel).await {
                 Ok(found) => {
-                    self.note(found.note().to_owned());
-                    restarts += u32::from(found.anew);
+                    self.story.note(found.note().to_owned());
+                    if found.anew {
+                        self.story.next_run();
+                    }
                     (tracker, started) = (found.tracker, found.started);
                 }
                 Err(failure) => break Err(failure),
             }
         };
-        // The agent that was started last knows only of its own.
-        let outcome =
-            outcome.map(|summary| Summary { retries: summary.retries + restarts, ..summary });
-        self.status.send_modify(|status| status.outcome = Some(outcome));
-    }
-
-    fn note(&self, text: String) {
-        self.status.send_modify(|status| status.notes.push(text));
+        self.story.end(outcome);
     }
 
     /// A transfer of days survives what takes hours.
@@ -113,7 +106,7 @@ impl Running {
         cancel: &CancellationToken,
     ) -> capnp::Result<Result<Summary, Failure>> {
         let mut request = transfer.observe_request();
-        request.get().set_observer(new_client(Observer { status: self.status.clone() }));
+        request.get().set_observer(new_client(self.story.observer()));
         let mut observed = std::pin::pin!(request.send().promise);
         let answer = tokio::select! {
             answer = &mut observed => answer?,
@@ -204,9 +197,10 @@ impl Running {
                 Err(error) => return Err(error),
             }
         }
-        // To begin anew was asked for once: it would throw away what has arrived since.
+        // To begin anew was asked for once. Where that was planned it is done, or there was nothing
+        // to throw away; now it would throw away what has arrived since.
         let mut request = self.request.clone();
-        request.options.restart = false;
+        request.options.restart &= !self.story.was_planned();
         self.told(start(fleet, &request).await).map(|started| (started, true))
     }
 
@@ -267,20 +261,6 @@ impl Found {
 struct NotFound {
     failure: Failure,
     may_help: bool,
-}
-
-/// Takes what the agent reports.
-struct Observer {
-    status: Rc<watch::Sender<Status>>,
-}
-
-impl observer::Server for Observer {
-    async fn event(self: Rc<Self>, params: observer::EventParams) -> capnp::Result<()> {
-        let event = params.get()?.get_event()?;
-        let read = RefCell::new(Ok(()));
-        self.status.send_modify(|status| *read.borrow_mut() = read_event(event, status));
-        read.into_inner()
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
+use std::cell::RefCell;
+
 use ::transfer::options::Options;
-use ::transfer::wire::{read_request, write_summary};
+use ::transfer::report::Status;
+use ::transfer::wire::{read_request, write_plan, write_summary};
 use schema::outcome_capnp;
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
@@ -19,7 +22,7 @@ fn running(tracker: std::net::SocketAddr) -> Running {
             dry_run: false,
             options: Options { restart: true, rollback: true, ..Options::default() },
         },
-        status: Rc::default(),
+        story: Rc::default(),
     }
 }
 
@@ -27,17 +30,29 @@ fn nowhere() -> Running {
     running(([127, 0, 0, 1], 1).into())
 }
 
-/// A transfer that has come to its end.
-struct Over(capnp::Result<Result<(), Code>>);
+/// A transfer that tells of a plan and these notes, and has come to its end.
+struct Over {
+    notes: &'static [&'static str],
+    end: capnp::Result<Result<(), Code>>,
+}
 
 impl transfer::Server for Over {
     async fn observe(
         self: Rc<Self>,
-        _: transfer::ObserveParams,
+        params: transfer::ObserveParams,
         mut results: transfer::ObserveResults,
     ) -> capnp::Result<()> {
+        let observer = params.get()?.get_observer()?;
+        let mut request = observer.event_request();
+        write_plan(request.get().init_event().init_plan(), &examples::summary().plan);
+        request.send().await?;
+        for note in self.notes {
+            let mut request = observer.event_request();
+            request.get().init_event().set_note(note);
+            request.send().await?;
+        }
         let failure = |code| Failure::new(code, "receive", "", "a test", "");
-        let result = self.0.clone()?.map_err(failure);
+        let result = self.end.clone()?.map_err(failure);
         outcome::write(results.get().init_outcome(), result, |summary, ()| {
             write_summary(summary, &examples::summary());
             Ok(())
@@ -92,7 +107,7 @@ fn answer(
     let result = result.map_err(|code| Failure::new(code, "attach", "", "a test", ""));
     outcome::write(outcome, result, |mut started, id| {
         started.set_id(id);
-        started.set_transfer(new_client(Over(Ok(Ok(())))));
+        started.set_transfer(new_client(Over { notes: &["one", "two", "three"], end: Ok(Ok(())) }));
         Ok(())
     })
 }
@@ -122,7 +137,15 @@ impl fleet::Server for Agent {
 }
 
 async fn find(agent: &Agent, known: Option<&str>) -> Result<(String, bool), (Code, bool)> {
-    let (fleet, running) = (new_client(agent.clone()), nowhere());
+    find_as(&nowhere(), agent, known).await
+}
+
+async fn find_as(
+    running: &Running,
+    agent: &Agent,
+    known: Option<&str>,
+) -> Result<(String, bool), (Code, bool)> {
+    let fleet = new_client(agent.clone());
     let found = running.find_at(&fleet, known);
     let found = LocalSet::new().run_until(found).await;
     found
@@ -141,12 +164,23 @@ async fn a_transfer_that_goes_on_is_found_by_its_id() {
 #[tokio::test]
 async fn a_transfer_that_nobody_knows_any_more_is_started_again_but_throws_nothing_away() {
     for known in [Some("old"), None] {
-        let agent = Agent::new(Err(Code::NoSuchTransfer));
-        assert_eq!(find(&agent, known).await, Ok(("new".to_owned(), true)));
+        let (running, agent) = (nowhere(), Agent::new(Err(Code::NoSuchTransfer)));
+        let planned = new_client(Over { notes: &[], end: Ok(Ok(())) });
+        let cancel = CancellationToken::new();
+        let observed = running.observe(&planned, &cancel);
+        LocalSet::new().run_until(observed).await.unwrap().unwrap();
+        assert_eq!(find_as(&running, &agent, known).await, Ok(("new".to_owned(), true)));
         let mut again = nowhere().request;
         again.options.restart = false;
         assert_eq!(*agent.started.borrow(), [again]);
     }
+}
+
+#[tokio::test]
+async fn a_transfer_that_was_never_planned_is_still_to_begin_anew() {
+    let agent = Agent::new(Err(Code::NoSuchTransfer));
+    assert_eq!(find(&agent, Some("old")).await, Ok(("new".to_owned(), true)));
+    assert_eq!(*agent.started.borrow(), [nowhere().request]);
 }
 
 #[tokio::test]
@@ -165,12 +199,14 @@ async fn follow(agent: &Agent, first: capnp::Result<Result<(), Code>>) -> Status
     let followed = async {
         let tracker = FakeTracker::start(new_client(agent.clone()), None);
         let running = Running { capability: tracker.capability.clone(), ..nowhere() };
-        let status = running.status.clone();
+        let status = running.story.watch();
         let connected = Tracker::connect(&tracker.capability).await.unwrap();
-        let started = Started { id: "old".to_owned(), transfer: new_client(Over(first)) };
+        let transfer = new_client(Over { notes: &["one", "two"], end: first });
+        let started = Started { id: "old".to_owned(), transfer };
         running.follow(connected, started, CancellationToken::new()).await;
         tracker.stop().await;
-        status.borrow().clone()
+        let status = status.borrow().clone();
+        status
     };
     LocalSet::new().run_until(followed).await
 }
@@ -183,11 +219,12 @@ async fn a_transfer_that_its_agent_ended_is_started_again() {
     assert_eq!(status.outcome, Some(Ok(once_more)));
     assert!(agent.asked.borrow().is_empty(), "it has ended");
     assert_eq!(agent.started.borrow().len(), 1);
-    assert!(status.notes[0].starts_with("the destination has ended"), "{:?}", status.notes);
+    assert!(status.notes[2].starts_with("the destination has ended"), "{:?}", status.notes);
+    assert_eq!(status.notes[4..], ["one", "two", "three"], "the notes of another run");
 }
 
 #[tokio::test]
-async fn a_transfer_that_is_out_of_sight_is_attached_to_again() {
+async fn a_transfer_that_is_out_of_sight_is_attached_to_again_and_repeats_nothing() {
     let agent = Agent::new(Ok(()));
     let gone = capnp::Error::disconnected("a test".to_owned());
     let status = follow(&agent, Err(gone)).await;
@@ -196,8 +233,11 @@ async fn a_transfer_that_is_out_of_sight_is_attached_to_again() {
     assert_eq!(
         status.notes,
         [
+            "one",
+            "two",
             "lost sight of the transfer, which may go on: a test; looking for it for 7d",
             "the transfer is in sight again",
+            "three",
         ]
     );
 }
