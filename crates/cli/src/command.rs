@@ -1,6 +1,7 @@
 //! What `download` and `copy` have in common: one dataset or, with `-r`, all below it, each
 //! transferred by itself, and what is printed when all is done.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use program::say;
@@ -8,7 +9,7 @@ use schema::{Code, Failure};
 use sturdyref::SturdyRef;
 use tokio_util::sync::CancellationToken;
 use transfer::report::Summary;
-use zfs::DatasetPath;
+use zfs::{DatasetPath, Guid};
 
 use crate::args::Wish;
 use crate::names::Wanted;
@@ -34,6 +35,9 @@ pub(crate) struct Command<'a> {
     pub(crate) destination: &'a Destination,
     /// What the dataset becomes below the destination's pool.
     pub(crate) target: DatasetPath,
+    /// With `-r`, what is in that pool of this machine already, each by its own GUID. Of another
+    /// machine's pool the place says enough.
+    pub(crate) own: BTreeMap<DatasetPath, Guid>,
     pub(crate) cancel: CancellationToken,
 }
 
@@ -76,7 +80,8 @@ impl Command<'_> {
             }
             outcome
         };
-        let ended = recursive::in_order(items, jobs, &self.cancel, run).await;
+        let tell = |text: &str| console.say(text);
+        let ended = recursive::in_two_passes(items, jobs, &self.cancel, run, tell).await;
         if wish.json {
             to_stdout(&print(&recursive::document(&ended, wish.dry_run))?)?;
         }
@@ -92,7 +97,7 @@ impl Command<'_> {
         let tracker = Tracker::connect(self.capability).await?;
         let replicas = tracker.list(&selection.pattern(), None).await?;
         tracker.connection.close().await;
-        let items = selection.items(&replicas)?;
+        let items = selection.items(&replicas, &self.own)?;
         if items.is_empty() {
             return Err(Failure::new(
                 Code::NoSuchDataset,

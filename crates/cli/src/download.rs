@@ -1,6 +1,6 @@
 //! `cli download`: this machine is the receiver, and so it plans and owns the transfer.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use program::say;
 use schema::broker_capnp::broker;
@@ -13,14 +13,14 @@ use transfer::broker::{Broker, Desk};
 use transfer::job::{self, Job, Permits, Reserve, Tools};
 use transfer::report::{Status, Summary};
 use transfer::zfs_failure;
-use zfs::{DatasetName, DatasetPath, PoolName, Zfs};
+use zfs::{Dataset, DatasetName, DatasetPath, Guid, PoolName, Zfs};
 
 use crate::args::Download;
 use crate::command::{Command, Item};
 use crate::names::{Wanted, parse};
 use crate::output::Destination;
 use crate::progress::View;
-use crate::tracker::{Tracker, speaks_tls};
+use crate::tracker::{Tracker, may_come_back, speaks_tls};
 use crate::unless_interrupted;
 use crate::watch::to_the_end;
 
@@ -35,24 +35,20 @@ pub(crate) async fn download(
 ) -> anyhow::Result<()> {
     let wanted = Wanted::parse(&args.dataset, &args.wish, args.readonly)?;
     let zfs = Zfs::new(args.zfs, args.zpool).with_launcher();
-    let (pool, target) =
-        unless_interrupted(&cancel, target(&zfs, args.to.as_deref(), &wanted.dataset)).await?;
-    let receiver = Receiver {
-        capability,
-        zfs,
-        pool,
-        wanted: &wanted,
-        // The first of several has shown that the tracker can be reached at all.
-        patience: if args.wish.recursion.recursive {
-            wanted.options.timeout
+    let there = async {
+        let (pool, target) = target(&zfs, args.to.as_deref(), &wanted.dataset).await?;
+        let own = if args.wish.recursion.recursive {
+            own(&zfs, &named(&pool, &target)?).await?
         } else {
-            Duration::ZERO
-        },
-        cancel: &cancel,
+            BTreeMap::new()
+        };
+        Ok::<_, Failure>((pool, target, own))
     };
+    let (pool, target, own) = unless_interrupted(&cancel, there).await?;
+    let receiver = Receiver { capability, zfs, pool, wanted: &wanted, cancel: &cancel };
     let destination = &Destination::Here;
     let (wish, wanted, cancel) = (&args.wish, &wanted, cancel.clone());
-    let command = Command { capability, wish, wanted, destination, target, cancel };
+    let command = Command { capability, wish, wanted, destination, target, own, cancel };
     command.run(async |item, mut view| receiver.transfer(item, &mut view).await).await
 }
 
@@ -62,8 +58,6 @@ struct Receiver<'a> {
     zfs: Zfs,
     pool: PoolName,
     wanted: &'a Wanted,
-    /// How long to look for the tracker.
-    patience: Duration,
     cancel: &'a CancellationToken,
 }
 
@@ -71,7 +65,7 @@ impl Receiver<'_> {
     async fn transfer(&self, item: Item, view: &mut View) -> Result<Summary, Failure> {
         let target = named(&self.pool, &item.target)?;
         let found = async {
-            let tracker = Tracker::connect_within(self.capability, self.patience).await?;
+            let tracker = Tracker::connect_within(self.capability, self.wanted.patience).await?;
             let client = broker(&tracker, &item.dataset).await?;
             Ok((tracker, client))
         };
@@ -98,9 +92,13 @@ impl Receiver<'_> {
             Failure::new(Code::Failed, "start a thread for", &item.dataset, error, remedy)
         })?;
         worker.run(move || job::run(job, tools));
+        let voice = view.voice();
+        let tell = |note: &str| voice.note(note);
         tokio::select! {
             outcome = to_the_end(watched, view) => outcome,
-            never = stay_connected(self.capability, tracker, &item.dataset, &desk) => match never {},
+            never = stay_connected(self.capability, tracker, &item.dataset, &desk, tell) => {
+                match never {}
+            }
         }
     }
 }
@@ -112,10 +110,13 @@ async fn stay_connected(
     mut tracker: Tracker,
     dataset: &DatasetPath,
     desk: &Desk,
+    tell: impl Fn(&str),
 ) -> std::convert::Infallible {
     let mut backoff = Backoff::new();
     loop {
         tracker.connection.closed().await;
+        tell("looking for the tracker, to which the connection was lost; the transfer goes on");
+        let mut warned = false;
         tracker = loop {
             sleep(backoff.next_delay()).await;
             let again = async {
@@ -126,9 +127,18 @@ async fn stay_connected(
             };
             match again.await {
                 Ok(again) => break again,
+                Err(failure) if !may_come_back(&failure) && !warned => {
+                    warned = true;
+                    tell(&format!(
+                        "warning: the tracker refuses this capability now: {}; the transfer goes on \
+                         for as long as it needs no other source",
+                        failure.reason
+                    ));
+                }
                 Err(failure) => tracing::debug!(%failure, "the tracker is still away"),
             }
         };
+        tell("the tracker is back");
         backoff.reset();
     }
 }
@@ -179,6 +189,13 @@ async fn target(
     Ok((pool.clone(), path.clone()))
 }
 
+/// What is there already under the target's name and below, each dataset by its own GUID.
+async fn own(zfs: &Zfs, target: &DatasetName) -> Result<BTreeMap<DatasetPath, Guid>, Failure> {
+    let present = zfs.subtree(target).await.map_err(|error| zfs_failure(&error))?;
+    let own = |dataset: Dataset| Some((dataset.name.path()?.clone(), dataset.properties.guid));
+    Ok(present.unwrap_or_default().into_iter().filter_map(own).collect())
+}
+
 fn list(names: &[&str]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
@@ -211,6 +228,7 @@ async fn broker(tracker: &Tracker, dataset: &DatasetPath) -> Result<broker::Clie
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
+    use std::time::Duration;
 
     use capnp_rpc::new_client;
     use schema::user_capnp::fleet;
@@ -242,7 +260,7 @@ mod tests {
     impl broker::Server for NoBroker {}
 
     #[tokio::test]
-    async fn a_tracker_that_was_restarted_is_asked_for_the_broker_again() {
+    async fn a_tracker_that_was_restarted_is_asked_for_the_broker_again_and_that_is_told() {
         let (told, mut asked) = mpsc::unbounded_channel();
         let dataset: DatasetPath = "data".parse().unwrap();
         let connected = async {
@@ -252,15 +270,23 @@ mod tests {
             assert_eq!(asked.recv().await.unwrap(), "data");
             let (_broker, desk) = Broker::new(client, dataset.clone());
             let capability = before.capability.clone();
+            let (tell, mut said) = mpsc::unbounded_channel();
+            let tell = |note: &str| tell.send(note.to_owned()).unwrap();
             let again = async {
                 let capability = before.stop().await;
+                assert!(said.recv().await.unwrap().starts_with("looking for the tracker"));
+                // By now it knows this capability no more.
+                let void = FakeTracker::start_void(&capability);
+                assert!(said.recv().await.unwrap().starts_with("warning: the tracker refuses"));
+                let capability = void.stop().await;
                 let after = FakeTracker::start(new_client(Brokers(told)), Some(&capability));
                 assert_eq!(asked.recv().await.unwrap(), "data");
+                assert_eq!(said.recv().await.unwrap(), "the tracker is back");
                 after.stop().await;
             };
             tokio::select! {
                 () = again => {}
-                never = stay_connected(&capability, tracker, &dataset, &desk) => match never {},
+                never = stay_connected(&capability, tracker, &dataset, &desk, tell) => match never {},
             }
         };
         let deadline = Duration::from_secs(60);

@@ -1,6 +1,7 @@
 //! `-r`: which datasets, in which order, and how it went with all of them. What is done with each is
 //! the caller's.
 
+mod again;
 mod order;
 mod report;
 mod selection;
@@ -10,7 +11,7 @@ use transfer::report::Summary;
 
 use crate::command::Item;
 
-pub(crate) use order::in_order;
+pub(crate) use again::in_two_passes;
 pub(crate) use report::{document, result, summary_lines};
 pub(crate) use selection::Selection;
 

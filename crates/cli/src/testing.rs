@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use capnp_rpc::new_client;
-use schema::outcome;
 use schema::user_capnp::{fleet, user};
+use schema::{Code, Failure, outcome};
 use sturdyref::{Listener, Peer, RestoreError, Restored, Restorer, Security, SturdyRef};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,15 @@ pub(crate) struct FakeTracker {
 impl FakeTracker {
     /// Listens where `before` did, else on any port.
     pub(crate) fn start(fleet: fleet::Client, before: Option<&SturdyRef>) -> Self {
+        Self::serve(Door(Some(fleet)), before)
+    }
+
+    /// Listens where `before` did, and refuses its capability.
+    pub(crate) fn start_void(before: &SturdyRef) -> Self {
+        Self::serve(Door(None), Some(before))
+    }
+
+    fn serve(door: Door, before: Option<&SturdyRef>) -> Self {
         let address = match before {
             Some(before) => before.address.clone(),
             None => "tcp:127.0.0.1:0".parse().unwrap(),
@@ -27,7 +36,7 @@ impl FakeTracker {
         let address = address.strip_prefix("tcp:").unwrap();
         let capability = format!("capnp://insecure@{address}/c2VjcmV0").parse().unwrap();
         let closing = CancellationToken::new();
-        let serving = listener.serve(Rc::new(Door(fleet)), closing.clone());
+        let serving = listener.serve(Rc::new(door), closing.clone());
         Self { capability, closing, serving: tokio::task::spawn_local(serving) }
     }
 
@@ -39,8 +48,9 @@ impl FakeTracker {
     }
 }
 
+/// Opens the fleet, or nothing.
 #[derive(Clone)]
-struct Door(fleet::Client);
+struct Door(Option<fleet::Client>);
 
 impl Restorer for Door {
     fn restore(&self, _: &[u8], _: &Peer) -> Result<Restored, RestoreError> {
@@ -54,7 +64,10 @@ impl user::Server for Door {
         _: user::OpenParams,
         mut results: user::OpenResults,
     ) -> capnp::Result<()> {
-        outcome::write(results.get().init_outcome(), Ok(self.0.clone()), |mut opened, fleet| {
+        let fleet = self.0.clone().ok_or_else(|| {
+            Failure::new(Code::Refused, "use", "user.cap", "it was replaced", "Get the new one.")
+        });
+        outcome::write(results.get().init_outcome(), fleet, |mut opened, fleet| {
             opened.set_fleet(fleet);
             Ok(())
         })

@@ -15,7 +15,7 @@ use crate::command::Item;
 ///
 /// An item begins when the nearest one above it has ended well, and is skipped if that has not.
 /// Once cancelled, none begins; those that run are to end by themselves.
-pub(crate) async fn in_order<T>(
+pub(super) async fn in_order<T>(
     items: Vec<Item>,
     jobs: usize,
     cancel: &CancellationToken,

@@ -1,10 +1,10 @@
 //! Which datasets `-r` is about, and what each becomes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use schema::{Code, Failure, Place, Replica};
-use zfs::{DatasetPath, Escaped};
+use zfs::{DatasetPath, Escaped, Guid};
 
 use crate::args::Wish;
 use crate::command::Item;
@@ -51,8 +51,13 @@ impl Selection {
         format!("{{{0},{0}/*}}", self.root)
     }
 
-    /// The datasets, each before those below it.
-    pub(crate) fn items(&self, replicas: &[Replica]) -> Result<Vec<Item>, Failure> {
+    /// The datasets, each before those below it. `own`: what is in the destination's pool already
+    /// where that is this machine's, by its own GUID.
+    pub(crate) fn items(
+        &self,
+        replicas: &[Replica],
+        own: &BTreeMap<DatasetPath, Guid>,
+    ) -> Result<Vec<Item>, Failure> {
         let items = replicas.iter().filter_map(|replica| {
             let below = below(&self.root, &replica.name)?;
             if !self.takes(&replica.name)
@@ -62,7 +67,7 @@ impl Selection {
             }
             let target = format!("{}{below}", self.target).parse::<DatasetPath>();
             match target {
-                Ok(target) if self.is_target(&target, replica) => None,
+                Ok(target) if self.is_target(&target, replica, own) => None,
                 Ok(target) => Some(Ok((replica.name.clone(), target))),
                 Err(error) => Some(Err(Failure::new(
                     Code::Usage,
@@ -83,8 +88,14 @@ impl Selection {
             && !self.exclude.is_match(name.as_str())
     }
 
-    fn is_target(&self, target: &DatasetPath, replica: &Replica) -> bool {
+    fn is_target(
+        &self,
+        target: &DatasetPath,
+        replica: &Replica,
+        own: &BTreeMap<DatasetPath, Guid>,
+    ) -> bool {
         self.to.as_ref() == Some(&replica.place) && *target == replica.name
+            || own.get(target) == Some(&replica.properties.guid)
     }
 }
 
@@ -107,7 +118,7 @@ fn globs(what: &str, patterns: &[String]) -> Result<GlobSet, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use zfs::{Guid, Kind, Properties};
+    use zfs::{Kind, Properties};
 
     use super::*;
     use crate::args::{Args, Command};
@@ -165,7 +176,7 @@ mod tests {
         let replicas: Vec<Replica> =
             FLEET.iter().map(|(place, name)| replica(place, name)).collect();
         let selection = selection(flags, destination, target).unwrap();
-        let items = selection.items(&replicas).unwrap();
+        let items = selection.items(&replicas, &BTreeMap::new()).unwrap();
         items.into_iter().map(|Item { dataset, target }| format!("{dataset} to {target}")).collect()
     }
 
@@ -215,9 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_in_this_machines_own_target_is_not_downloaded_onto_itself() {
+        let replicas = ["data", "data/a"].map(|name| {
+            let mut here = replica(r"dc\here\home", name);
+            here.properties.guid = Guid(7);
+            [here, replica(r"dc\m\tank", "data")]
+        });
+        let own = ["data", "data/a"].map(|name| (name.parse().unwrap(), Guid(7)));
+        for (target, expected) in [("data", &["data"][..]), ("copy", &["data", "data/a"])] {
+            let selection = selection(&[], Destination::Here, target).unwrap();
+            let items = selection.items(&replicas.concat(), &own.clone().into()).unwrap();
+            let items: Vec<_> = items.iter().map(|item| item.dataset.as_str()).collect();
+            assert_eq!(items, expected, "to {target}");
+        }
+    }
+
+    #[test]
     fn a_name_that_would_be_too_long_is_refused_at_once() {
         let selection = selection(&[], Destination::Here, &"x".repeat(250)).unwrap();
-        let failure = selection.items(&[replica(r"dc\m\t", "data/longer")]).unwrap_err();
+        let failure = selection.items(&[replica(r"dc\m\t", "data/longer")], &BTreeMap::new());
+        let failure = failure.unwrap_err();
         assert_eq!((failure.exit_status(), failure.subject.as_str()), (2, "data/longer"));
     }
 
