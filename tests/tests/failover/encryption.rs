@@ -12,6 +12,8 @@ use crate::scene::{LITTLE, Scene, Summary, TARGET, Way};
 
 /// The key of all that is encrypted by [`create`].
 const KEY: [u8; 32] = [7; 32];
+/// By which the last source has wrapped the same master key.
+const OTHER_WRAPPING: [u8; 32] = [9; 32];
 
 /// Writes a key, and returns the options that encrypt by it.
 fn options(machine: &Machine, key: [u8; 32]) -> [String; 6] {
@@ -36,9 +38,19 @@ fn create_empty(machine: &Machine, dataset: &str, key: [u8; 32]) {
 
 /// Loads the key of what was received from [`create`]'s dataset.
 pub(crate) fn load_key(machine: &Machine, dataset: &str) {
-    fs::write(machine.path("key"), KEY).unwrap();
-    let location = format!("file://{}", machine.path("key").display());
-    machine.zfs(&["load-key", "-L", &location, dataset]);
+    load(machine, dataset, KEY);
+}
+
+fn load(machine: &Machine, dataset: &str, key: [u8; 32]) {
+    let file = machine.path("key-to-load");
+    fs::write(&file, key).unwrap();
+    machine.zfs(&["load-key", "-L", &format!("file://{}", file.display()), dataset]);
+}
+
+/// A raw stream brings the key by which its sender has wrapped the master key: the one to load now.
+fn load_key_of_the_last_sender(machine: &Machine) {
+    machine.try_zfs(&["unload-key", TARGET]);
+    load(machine, TARGET, OTHER_WRAPPING);
 }
 
 /// `data@base` and `data@s` under one key; replicas under another key, plain, and raw with another
@@ -56,7 +68,7 @@ fn scene() -> Scene {
     }
     load_key(&rewrapped.machine, &rewrapped.dataset);
     let location = format!("keylocation=file://{}", rewrapped.machine.path("other").display());
-    fs::write(rewrapped.machine.path("other"), [9; 32]).unwrap();
+    fs::write(rewrapped.machine.path("other"), OTHER_WRAPPING).unwrap();
     rewrapped.machine.zfs(&[
         "change-key",
         "-o",
@@ -87,6 +99,7 @@ fn a_raw_partial_goes_on_under_the_same_master_key_only() {
     scene.sources[0].wait_until_holding();
     scene.sources[0].kill();
     let summary = Summary::of(cli.finish());
+    load_key_of_the_last_sender(&scene.receiver);
     scene.assert_arrived("s", &contents);
     let sources = summary.sources();
     eprintln!("under other keys: {sources:?}");
@@ -124,6 +137,7 @@ fn a_plain_stream_that_is_said_to_be_raw_never_reaches_a_raw_partial() {
     scene.sources[0].wait_until_holding();
     scene.sources[0].kill();
     let summary = Summary::of(cli.finish());
+    load_key_of_the_last_sender(&scene.receiver);
     scene.assert_arrived("s", &contents);
     let sources = summary.sources();
     assert!(sources[1].0.contains("source-1b") && sources[1].1 == 0, "{sources:?}");

@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "how tests fail")]
 
+mod before;
 mod completing;
 mod encryption;
 mod large_blocks;

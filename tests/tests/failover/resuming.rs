@@ -114,7 +114,8 @@ fn without_a_source_it_waits_and_goes_on_when_one_returns() {
         scene.sources[0].release();
         scene.start_source(0);
         let summary = Summary::of(cli.finish());
-        assert_eq!(summary.places(), [&place, &place]);
+        assert!(summary.places().iter().all(|from| *from == place), "{:?}", summary.sources());
+        assert!(summary.json["retries"].as_u64().unwrap() > 0);
         scene.assert_arrived("s", &contents);
     }
 }

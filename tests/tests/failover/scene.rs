@@ -1,8 +1,11 @@
 //! Replicas on machines at two locations, and a machine that receives.
 
+use std::cell::OnceCell;
+
 use serde_json::Value;
 use tests::{Contents, Fleet, Machine, Process, Ran, Tree, until};
 
+use crate::before::Before;
 use crate::source::{Source, at_work, calls};
 
 /// How a transfer is asked for.
@@ -21,6 +24,8 @@ pub(crate) struct Scene {
     /// In the order in which they are chosen.
     pub(crate) sources: Vec<Source>,
     pub(crate) receiver: Machine,
+    /// When the first transfer began.
+    before: OnceCell<Before>,
     // Dropped last.
     pub(crate) fleet: Fleet,
 }
@@ -46,7 +51,7 @@ impl Scene {
             let location = if number < 3 { "datacenter-01" } else { "datacenter-02" };
             Source::new(machine, &name, location, path)
         });
-        Self { sources: sources.collect(), receiver, fleet }
+        Self { sources: sources.collect(), receiver, before: OnceCell::new(), fleet }
     }
 
     /// The same with a filesystem of little data, `data@s`, replicas of it, and agents.
@@ -84,9 +89,10 @@ impl Scene {
     }
 
     /// Has the receiver get the snapshot `base` from the first machine.
-    pub(crate) fn bring_base(&self) {
+    pub(crate) fn bring_base(&mut self) {
         let place = self.sources[0].place();
         self.begin(Way::Download, &["--snapshot", "base", "--from", &place]).finish().ok();
+        self.before = OnceCell::new();
     }
 
     /// Starts all agents, and waits until the tracker knows everything.
@@ -123,6 +129,7 @@ impl Scene {
 
     /// Starts a transfer of `data`.
     pub(crate) fn begin(&self, way: Way, more: &[&str]) -> Process {
+        self.before.get_or_init(|| Before::of(self));
         let mut words = match way {
             Way::Download => vec!["download", "data", "--to", TARGET],
             Way::Copy => {
@@ -144,7 +151,8 @@ impl Scene {
         contents(&self.sources[0].machine, &self.sources[0].dataset, label)
     }
 
-    /// The snapshot is there with its GUID and `contents`, and no process is left.
+    /// The snapshot is there with its GUID and `contents`, no process is left, and nothing else has
+    /// changed on any machine.
     #[track_caller]
     pub(crate) fn assert_arrived(&self, label: &str, contents_sent: &Contents) {
         let source = &self.sources[0];
@@ -154,6 +162,7 @@ impl Scene {
         assert!(arrived == *contents_sent, "other data arrived");
         assert_eq!(self.receiver.get(TARGET, "receive_resume_token"), "-");
         assert_eq!(self.at_work(), Vec::<String>::new());
+        self.before.get().expect("a transfer").assert_only_arrived(self, label);
     }
 
     /// What sends or receives now.

@@ -33,6 +33,7 @@ pub(crate) struct Source {
     pub(crate) dataset: String,
     /// Flags for its agent.
     pub(crate) flags: Vec<String>,
+    up: bool,
 }
 
 impl Source {
@@ -41,7 +42,7 @@ impl Source {
         let folder = machine.path("");
         machine.wrap_zfs(&format!("DIR='{}'\n{HELD_BACK}", folder.display()));
         let dataset = format!("pool-{name}/{at}");
-        Self { machine, name: name.to_owned(), location, dataset, flags: Vec::new() }
+        Self { machine, name: name.to_owned(), location, dataset, flags: Vec::new(), up: false }
     }
 
     /// As it is printed.
@@ -65,12 +66,19 @@ impl Source {
     pub(crate) fn start_agent(&mut self) {
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
         self.machine.start_agent(self.location, &flags);
+        self.up = true;
     }
 
     /// Its machine goes down: agent and streams are gone at once.
     pub(crate) fn kill(&mut self) {
         self.machine.agent().kill();
+        self.up = false;
         until("the end of its streams", || self.sending().is_empty().then_some(()));
+    }
+
+    /// Whether its agent was started and not killed since.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up
     }
 
     /// Holds each stream back after about so many bytes.
@@ -118,15 +126,7 @@ impl Source {
         resumed_stream(&self.machine, flags, &self.snapshot(label), base)
     }
 
-    /// It keeps nothing from being destroyed.
-    #[track_caller]
-    pub(crate) fn holds_nothing(&self) {
-        let snapshots = self.machine.zfs(&["list", "-Hr", "-t", "snapshot", "-o", "name"]);
-        for snapshot in snapshots.lines().filter(|name| name.starts_with(&self.dataset)) {
-            assert_eq!(self.machine.zfs(&["holds", "-H", snapshot]), "", "{snapshot}");
-        }
-    }
-
+    /// Sends its streams' processes a signal.
     pub(crate) fn signal_streams(&self, signal: Signal) {
         for stream in self.sending() {
             stream.signal(signal);
