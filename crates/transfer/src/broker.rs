@@ -67,7 +67,8 @@ impl Broker {
         let mut clerk = Clerk { desk: desk.clone(), dataset, rendezvous: None };
         tokio::task::spawn_local(async move {
             while let Some(call) = queue.recv().await {
-                clerk.serve(call).await;
+                // Its caller waits no longer either; the next one may have a new connection.
+                let _ = timeout(ANSWER_DEADLINE, clerk.serve(call)).await;
             }
         });
         (Self { calls }, desk)

@@ -1,6 +1,8 @@
 //! What a failure means: ZFS's errors as failures with a remedy, and what a transfer does about each.
 //! The one place where they are classed.
 
+use std::io::ErrorKind;
+
 use schema::text::chain;
 use schema::{Code, Failure};
 use zfs::Reason;
@@ -13,8 +15,12 @@ pub(crate) enum Class {
     Permanent,
     /// It may work the next time, from this source too.
     Transient,
-    /// This source can't; another may.
+    /// Nobody knows what it means: it is tried again, but not for ever.
+    Unknown,
+    /// This source can't, now; another may.
     NotThisSource,
+    /// This source sends what was not planned: it is asked for nothing more.
+    Distrusted,
 }
 
 /// A failure and its class.
@@ -33,6 +39,10 @@ impl Trouble {
         Self { class: Class::Transient, failure }
     }
 
+    pub(crate) fn distrusted(failure: Failure) -> Self {
+        Self { class: Class::Distrusted, failure }
+    }
+
     pub(crate) fn not_this_source(failure: Failure) -> Self {
         Self { class: Class::NotThisSource, failure }
     }
@@ -40,7 +50,11 @@ impl Trouble {
     /// What ZFS said at the destination.
     pub(crate) fn at_destination(error: &dyn OperationError) -> Self {
         let class = match error.command_error() {
-            CommandError::NotStarted { .. } => Class::Permanent,
+            CommandError::NotStarted { source, .. } => match source.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => Class::Permanent,
+                // Too many processes, no memory: it passes.
+                _ => Class::Transient,
+            },
             _ => classify(error.reason()).1,
         };
         Self { class, failure: zfs_failure(error) }
@@ -48,12 +62,11 @@ impl Trouble {
 
     /// What a source answered, or why it couldn't be reached.
     pub(crate) fn at_source(failure: Failure) -> Self {
-        let class = match failure.code {
-            Code::Offline | Code::Unreachable => Class::Transient,
-            Code::Failed => match Reason::of(&failure.reason, &failure.subject) {
-                Some(Reason::Busy | Reason::Suspended) | None => Class::Transient,
-                Some(_) => Class::NotThisSource,
-            },
+        let reason = Reason::of(&failure.reason, &failure.subject);
+        let class = match (failure.code, reason) {
+            (Code::Offline | Code::Unreachable, _)
+            | (_, Some(Reason::Busy | Reason::Suspended)) => Class::Transient,
+            (Code::Failed, None) => Class::Unknown,
             _ => Class::NotThisSource,
         };
         Self { class, failure }
@@ -80,7 +93,7 @@ pub fn zfs_failure(error: &dyn OperationError) -> Failure {
 
 /// Why ZFS failed: its exit status for people, its class at the destination, and what to do.
 fn classify(reason: Option<Reason>) -> (Code, Class, &'static str) {
-    use Class::{NotThisSource, Permanent, Transient};
+    use Class::{NotThisSource, Permanent, Transient, Unknown};
     use Reason as R;
     match reason {
         Some(R::NotFound) => {
@@ -113,7 +126,7 @@ fn classify(reason: Option<Reason>) -> (Code, Class, &'static str) {
             Permanent,
             "Grant the rights with `zfs allow` (README), or run it as root.",
         ),
-        Some(R::KeyNotLoaded) => (Code::Refused, NotThisSource, "Load the key: zfs load-key"),
+        Some(R::KeyNotLoaded) => (Code::Refused, Permanent, "Load the key: zfs load-key"),
         Some(R::OtherKey) => (
             Code::Refused,
             NotThisSource,
@@ -146,7 +159,7 @@ fn classify(reason: Option<Reason>) -> (Code, Class, &'static str) {
         }
         Some(R::NothingToAbort) | None => (
             Code::Failed,
-            Transient,
+            Unknown,
             "Run the command again; if it fails again, look into what ZFS said.",
         ),
     }

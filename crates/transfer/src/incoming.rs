@@ -203,7 +203,7 @@ impl Reception<'_> {
     }
 
     fn refused(&self, reason: String) -> Ended {
-        Ended::Failed(Trouble::not_this_source(Failure::new(
+        Ended::Failed(Trouble::distrusted(Failure::new(
             Code::Refused,
             "receive",
             self.target,

@@ -8,6 +8,7 @@ mod carry;
 mod converge;
 mod hold;
 mod ledger;
+mod price;
 mod round;
 mod source;
 mod stream;

@@ -3,11 +3,11 @@
 //! A lock on a file, which the system lets go of with the process. The destination is known by its
 //! pool's GUID, so that it is the same under whatever name the pool is imported.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use schema::{Code, Failure};
@@ -16,8 +16,10 @@ use zfs::{DatasetName, Guid};
 
 /// The time between two tries of one that waits.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Where locks lie, on a system that has it; everyone may make files there.
-const FOLDER: &str = "/run/lock";
+/// How long one that doesn't wait does so all the same.
+const GRACE: Duration = Duration::from_secs(10);
+/// Where locks lie: the first of these in which everyone may make files, so that all find the same.
+const FOLDERS: [&str; 2] = ["/run/lock", "/tmp"];
 
 /// What a transfer to this destination goes by: the same for each, on whatever day it runs.
 pub(crate) fn transfer_id(pool: Guid, target: &DatasetName) -> String {
@@ -55,11 +57,13 @@ pub(crate) async fn take(
     };
     let file = open(&path).map_err(cannot)?;
     let mut waiting = Some(waiting);
+    let since = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Lock { _file: file }),
             Err(TryLockError::Error(error)) => return Err(cannot(error)),
-            Err(TryLockError::WouldBlock) if wait => {
+            // One that was just cancelled may still wait for its processes.
+            Err(TryLockError::WouldBlock) if wait || since.elapsed() < GRACE => {
                 waiting.take().into_iter().for_each(|waiting| waiting());
                 sleep(LOOK_EVERY).await;
             }
@@ -75,8 +79,11 @@ pub(crate) async fn take(
 }
 
 fn folder() -> PathBuf {
-    let usual = Path::new(FOLDER);
-    if usual.is_dir() { usual.to_owned() } else { std::env::temp_dir() }
+    let is_for_all = |folder: &&str| {
+        fs::metadata(folder)
+            .is_ok_and(|data| data.is_dir() && data.permissions().mode() & 0o002 != 0)
+    };
+    FOLDERS.into_iter().find(is_for_all).unwrap_or(FOLDERS[1]).into()
 }
 
 /// Opens the file, and makes it if it isn't there. Never through a link, which someone else may have

@@ -5,7 +5,7 @@
 mod pump;
 mod subject;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -52,7 +52,7 @@ pub fn serve(
 ) -> (source::Client, CancellationToken) {
     let released = CancellationToken::new();
     let _held = released.clone().drop_guard();
-    let subject = Subject { zfs, name: dataset };
+    let subject = Subject { zfs, name: dataset, listed: RefCell::default() };
     let source = Source { subject, may_snapshot, tasks, holds, sending: Rc::default(), _held };
     (capnp_rpc::new_client(source), released)
 }
@@ -68,13 +68,13 @@ struct Source {
 
 impl Source {
     async fn estimate(&self, request: &StreamRequest) -> Result<u64, Failure> {
-        let stream = self.subject.stream(request).await?;
+        let stream = self.subject.stream_to_price(request).await?;
         let estimate = self.subject.zfs.estimate(&stream).await;
         Ok(estimate.map_err(|error| zfs_failure(&error))?.unwrap_or(0))
     }
 
     async fn take_snapshot(&self) -> Result<Snapshot, Failure> {
-        let Subject { zfs, name: dataset } = &self.subject;
+        let Subject { zfs, name: dataset, .. } = &self.subject;
         let refuse = |reason: &str| {
             Failure::new(
                 Code::Refused,
@@ -96,9 +96,9 @@ impl Source {
             .and_then(|label| dataset.at(label))
             .map_err(|error| refuse(&error.to_string()))?;
         zfs.take_snapshot(&name).await.map_err(|error| zfs_failure(&error))?;
-        let snapshots = self.subject.dataset().await?.snapshots;
-        let taken = snapshots.into_iter().find(|snapshot| snapshot.label == *name.label());
-        taken.ok_or_else(|| refuse("it was gone as soon as it was taken"))
+        let now = self.subject.dataset().await?;
+        let taken = now.snapshots.iter().find(|snapshot| snapshot.label == *name.label());
+        taken.cloned().ok_or_else(|| refuse("it was gone as soon as it was taken"))
     }
 
     async fn send(
@@ -129,7 +129,7 @@ impl Source {
 
     /// The bookmark comes first: what it stands for must not be lost in between.
     async fn finish(&self, snapshot: &Snapshot, transfer: &str) -> Result<(), Failure> {
-        let Subject { zfs, name: dataset } = &self.subject;
+        let Subject { zfs, name: dataset, .. } = &self.subject;
         let bookmarked = async {
             let name = self.subject.snapshot(snapshot).await?;
             let label = format!("zatlas-{}", snapshot.guid).parse();
@@ -144,7 +144,7 @@ impl Source {
     }
 
     async fn settings(&self) -> Result<Vec<(zfs::PropertyName, String)>, Failure> {
-        let Subject { zfs, name } = &self.subject;
+        let Subject { zfs, name, .. } = &self.subject;
         let local = zfs.local_properties(name, &CARRIED).await;
         Ok(local.map_err(|error| zfs_failure(&error))?.into_iter().collect())
     }

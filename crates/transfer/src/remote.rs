@@ -92,7 +92,7 @@ impl Remote<'_> {
             let response = request.send().promise.await?;
             Ok(outcome::read(response.get()?.get_outcome()?)?.map(drop))
         };
-        self.within(ZFS_DEADLINE, self.told("hold the snapshot at", call)).await
+        self.within(ANSWER_DEADLINE, self.told("hold the snapshot at", call)).await
     }
 
     /// Tells it that a snapshot has arrived.

@@ -73,6 +73,15 @@ impl Reserve {
         }
     }
 
+    /// Bytes that may be received below a dataset that exists.
+    pub(crate) async fn room(self, zfs: &Zfs, exists: &DatasetName) -> Result<u64, Failure> {
+        let space = zfs.space(exists).await.map_err(|error| zfs_failure(&error))?;
+        let root = DatasetName::root(exists.pool().clone());
+        let pool = zfs.space(&root).await.map_err(|error| zfs_failure(&error))?;
+        let kept = self.of(pool.used.saturating_add(pool.available));
+        Ok(space.available.min(pool.available.saturating_sub(kept)))
+    }
+
     /// Refuses a transfer of so many bytes that the target or its pool has no room for. A quota
     /// counts as the room that it leaves.
     pub(crate) async fn check(
@@ -82,16 +91,15 @@ impl Reserve {
         exists: &DatasetName,
         bytes: u64,
     ) -> Result<(), Failure> {
-        let space = zfs.space(exists).await.map_err(|error| zfs_failure(&error))?;
-        let root = DatasetName::root(target.pool().clone());
-        let pool = zfs.space(&root).await.map_err(|error| zfs_failure(&error))?;
-        let kept = self.of(pool.used.saturating_add(pool.available));
-        let room = space.available.min(pool.available.saturating_sub(kept));
+        let room = self.room(zfs, exists).await?;
         if bytes <= room {
             return Ok(());
         }
-        let reserve =
-            if kept == 0 { String::new() } else { format!(", with {self} of the pool kept free") };
+        let reserve = if self == Self::default() {
+            String::new()
+        } else {
+            format!(", with {self} of the pool kept free")
+        };
         Err(Failure::new(
             Code::Refused,
             "receive into",

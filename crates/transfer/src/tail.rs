@@ -10,7 +10,7 @@ use zfs::stream::Follower;
 use zfs::{Guid, ResumeToken};
 
 /// The objects remembered of each stream, 16 bytes each: far more than `zfs receive` lags behind.
-const OBJECTS: usize = 1 << 20;
+const OBJECTS: usize = 1 << 18;
 /// The streams remembered: what the last one hasn't seen, one before has.
 const STREAMS: usize = 4;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schema::Failure;
+use schema::{Code, Failure};
 use zfs::process::Zfs;
 use zfs::{Dataset, DatasetName, Guid, Kind, PropertyName, PropertyValue, ResumeToken};
 
@@ -51,7 +51,31 @@ impl std::fmt::Display for Sender {
     }
 }
 
+/// How far what is at the destination has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    snapshots: usize,
+    /// Object and offset of an interrupted receive.
+    point: Option<(u64, u64)>,
+}
+
+impl Mark {
+    /// Whether an interrupted receive can be gone on with.
+    pub(crate) fn is_partial(self) -> bool {
+        self.point.is_some()
+    }
+}
+
 impl Look {
+    /// How far it has come: another mark later means that something has arrived.
+    pub(crate) fn mark(&self) -> Mark {
+        let snapshots = match &self.destination {
+            Destination::Present(present) => present.snapshots.len(),
+            Destination::Absent { .. } => 0,
+        };
+        Mark { snapshots, point: self.token().map(|token| (token.object, token.offset)) }
+    }
+
     /// The token of an interrupted receive.
     pub(crate) fn token(&self) -> Option<&ResumeToken> {
         match &self.destination {
@@ -67,6 +91,14 @@ impl Look {
 pub(crate) async fn look(zfs: &Zfs, target: &DatasetName) -> Result<Look, Trouble> {
     let found = zfs.dataset(target).await;
     let Some(dataset) = found.map_err(|error| Trouble::at_destination(&error))? else {
+        // Where there is no pool, nothing is said of what is in it.
+        let pool = zfs.pool(target.pool()).await;
+        if pool.map_err(|error| Trouble::at_destination(&error))?.is_none() {
+            let remedy = "Import the pool: zpool import";
+            let failure =
+                Failure::new(Code::Offline, "look at", target, "its pool is not there", remedy);
+            return Err(Trouble::transient(failure));
+        }
         let missing_parents = missing_parents(zfs, target).await?;
         let destination = Destination::Absent { missing_parents };
         return Ok(Look { destination, guid: None, sender: None });

@@ -8,6 +8,7 @@ fn expected() -> Expected {
         raw: false,
         resumed: None,
         announced: 1000,
+        room: 0,
     }
 }
 
@@ -152,4 +153,7 @@ fn a_stream_without_end_is_stopped() {
     assert!(expected().check_size(4001 + SLACK).is_err());
     let all = Expected { announced: u64::MAX, ..expected() };
     assert_eq!(all.check_size(u64::MAX), Ok(()));
+    let roomy = Expected { room: 1 << 40, ..expected() };
+    assert_eq!(roomy.check_size(1 << 40), Ok(()), "small files are underestimated by a lot");
+    assert!(roomy.check_size((1 << 40) + 1).is_err());
 }

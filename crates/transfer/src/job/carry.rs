@@ -1,10 +1,8 @@
-//! A plan's price, and its steps, one after the other.
-
-use std::collections::BTreeSet;
+//! A plan's steps, one after the other, and what is left to do when the snapshot has arrived.
 
 use schema::{Code, Failure, Replica};
-use zfs::process::{OperationError, SendFlags};
-use zfs::{DatasetName, Guid, Kind, PropertyName, Snapshot};
+use zfs::process::OperationError;
+use zfs::{DatasetName, Guid, PropertyName, Snapshot};
 
 use super::converge::Transfer;
 use super::ledger::key;
@@ -13,80 +11,13 @@ use super::stream::request;
 use crate::failure::Trouble;
 use crate::plan::{self, Destination, Form, Step};
 use crate::remote::Remote;
-use crate::report::{self, Action, Origin, Plan, Route, Summary};
+use crate::report::{Origin, Plan, Route, Summary};
 use crate::target::{self, Look};
 
+/// The snapshots that one command destroys: their names are one argument, of at most 128 KiB.
+const MOST_AT_ONCE: usize = 400;
+
 impl Transfer {
-    /// The plan with the sizes of its streams, as it is told to people.
-    pub(super) async fn price(
-        &self,
-        remote: &Remote<'_>,
-        goal: &Snapshot,
-        steps: &[Step],
-        form: Form,
-        source: Origin,
-        kind: Kind,
-    ) -> Result<Plan, Trouble> {
-        let flags = self.flags(form).await?;
-        let mut priced = Vec::new();
-        for step in steps {
-            let bytes = match request(step, flags, self.job.options.decrypt) {
-                Some(request) => remote.estimate(&request).await.map_err(Trouble::at_source)?,
-                None => None,
-            };
-            priced.push(report::Step { action: Action::from(step), bytes });
-        }
-        let streams = steps.iter().zip(&priced).filter(|(step, _)| step.brings().is_some());
-        Ok(Plan {
-            snapshot: Some(goal.clone()),
-            source,
-            target: self.job.target.clone(),
-            kind,
-            raw: form.raw,
-            // One that isn't known makes the sum unknown.
-            bytes: streams.map(|(_, priced)| priced.bytes).sum(),
-            steps: priced,
-            warnings: self.warnings.clone(),
-        })
-    }
-
-    /// Refuses what there is no room for, before its first byte.
-    pub(super) async fn check_room(
-        &self,
-        destination: &Destination,
-        plan: &Plan,
-    ) -> Result<(), Trouble> {
-        let Some(bytes) = plan.bytes else { return Ok(()) };
-        let target = &self.job.target;
-        let exists = match destination {
-            Destination::Present(_) => Some(target.clone()),
-            Destination::Absent { missing_parents } => {
-                missing_parents.first().unwrap_or(target).parent()
-            }
-        };
-        let Some(exists) = exists else { return Ok(()) };
-        let reserve = self.job.permits.reserve;
-        let checked = reserve.check(&self.tools.zfs, target, &exists, bytes).await;
-        checked.map_err(Trouble::permanent)
-    }
-
-    /// How the streams of a form are made: as the destination's pool can take them.
-    async fn flags(&self, form: Form) -> Result<SendFlags, Trouble> {
-        let features: BTreeSet<String> = self
-            .tools
-            .zfs
-            .pool_features(self.job.target.pool())
-            .await
-            .map_err(|error| Trouble::at_destination(&error))?;
-        let has = |feature| features.contains(feature);
-        Ok(SendFlags {
-            raw: form.raw,
-            large_blocks: form.large_blocks && has("large_blocks"),
-            // Only the sender knows how it is compressed.
-            compressed: !form.raw && has("lz4_compress") && has("zstd_compress"),
-        })
-    }
-
     /// Does the steps, and what is to be done when the snapshot has arrived.
     pub(super) async fn carry_out(&mut self, ready: Ready) -> Result<Summary, Trouble> {
         let flags = self.flags(ready.form).await?;
@@ -97,15 +28,18 @@ impl Transfer {
             }
         };
         let made = first;
-        for (step, priced) in ready.steps.iter().zip(&ready.plan.steps) {
+        for (step, size) in &ready.steps {
             if self.tools.cancel.is_cancelled() {
                 return Err(Trouble::permanent(self.interrupted()));
             }
             if let Some(request) = request(step, flags, self.job.options.decrypt) {
                 // What the user allowed to be thrown away has been: what comes from now on hasn't.
-                self.job.options.restart = false;
-                self.job.options.rollback = false;
-                self.stream(&ready, &request, priced.bytes, first).await?;
+                if self.job.options.restart || self.job.options.rollback {
+                    self.job.options.restart = false;
+                    self.job.options.rollback = false;
+                    self.check_room_again(*size).await?;
+                }
+                self.stream(&ready, &request, *size, first).await?;
                 first = false;
             } else {
                 self.prepare_target(step, ready.form).await?;
@@ -138,8 +72,7 @@ impl Transfer {
             Step::Rollback { to, discards, .. } => self.roll_back(to, discards).await,
             Step::Resume { .. } | Step::Send { .. } => Ok(()),
         };
-        // What can't be prepared now can't be a moment later.
-        done.map_err(|trouble| Trouble::permanent(trouble.failure))
+        done
     }
 
     /// Destroys what was listed, and nothing that came since.
@@ -149,18 +82,28 @@ impl Transfer {
             let remedy = "Look at what is there, and run the command again.";
             Trouble::permanent(Failure::new(Code::Refused, "roll back", target, reason, remedy))
         };
-        if !discards.is_empty() {
-            let labels: Vec<_> = discards.iter().map(|snapshot| &snapshot.label).collect();
-            let destroyed = zfs.destroy_snapshots(target, &labels).await;
-            destroyed.map_err(|error| Trouble::at_destination(&error))?;
+        let at_destination = |error: &dyn OperationError| Trouble::at_destination(error);
+        let now = zfs.dataset(target).await.map_err(|error| at_destination(&error))?;
+        let Some(now) = now else { return Err(refuse("it is not there any more".to_owned())) };
+        // The names may belong to others by now.
+        let kept = now.snapshots.len().saturating_sub(discards.len());
+        let (kept, newer) = now.snapshots.split_at(kept);
+        if kept.last().is_none_or(|newest| newest.guid != to.guid) || newer != discards {
+            return Err(refuse("its snapshots have changed since the plan was made".to_owned()));
         }
-        let now = zfs.dataset(target).await.map_err(|error| Trouble::at_destination(&error))?;
-        match now.as_ref().and_then(|dataset| dataset.snapshots.last()) {
-            Some(newest) if newest.guid == to.guid => {}
-            _ => return Err(refuse(format!("'{}' is not its newest snapshot", to.label))),
+        for some in discards.chunks(MOST_AT_ONCE) {
+            let labels: Vec<_> = some.iter().map(|snapshot| &snapshot.label).collect();
+            let destroyed = zfs.destroy_snapshots(target, &labels).await;
+            destroyed.map_err(|error| at_destination(&error))?;
+        }
+        for bookmark in now.bookmarks.iter().filter(|mark| mark.createtxg > to.createtxg) {
+            let name = target.bookmark(bookmark.label.clone());
+            let name = name.map_err(|error| refuse(error.to_string()))?;
+            self.note(format!("destroys the bookmark {name}, which is newer than {}", to.label));
+            zfs.destroy_bookmark(&name).await.map_err(|error| at_destination(&error))?;
         }
         let name = target.at(to.label.clone()).map_err(|error| refuse(error.to_string()))?;
-        zfs.rollback(&name).await.map_err(|error| Trouble::at_destination(&error))
+        zfs.rollback(&name).await.map_err(|error| at_destination(&error))
     }
 
     /// The last steps: what was set is read back, the source is told.
@@ -178,7 +121,8 @@ impl Transfer {
         if let Ok(line) = self.line() {
             let place = &ready.plan.source.place;
             let remote = Remote { client: &line.source, place };
-            if let Err(failure) = remote.finish(&goal, &self.id).await {
+            let finished = self.unless_cancelled(remote.finish(&goal, &self.id)).await;
+            if let Some(Err(failure)) = finished {
                 self.note(format!("{place} can't bookmark {}: {}", goal.label, failure.reason));
             }
         }
@@ -203,8 +147,18 @@ impl Transfer {
     /// Has everyone let go of what they hold for this transfer. What can't be asked lets go by
     /// itself, 7 days later.
     async fn release(&self) {
-        if let Err(failure) = self.tools.broker.release(&self.id).await {
+        self.held.borrow_mut().clear();
+        let released = self.unless_cancelled(self.tools.broker.release(&self.id)).await;
+        if let Some(Err(failure)) = released {
             self.note(format!("holds at the sources stay for now: {}", failure.reason));
+        }
+    }
+
+    /// What comes after the data is not worth a wait to who wants no more.
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.tools.cancel.cancelled() => None,
         }
     }
 

@@ -1,11 +1,11 @@
 //! Round after round until the snapshot is there.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use schema::text::{Bytes, Span};
-use schema::{Code, Failure, Replica};
+use schema::{Code, Failure, Place, Replica};
 use sturdyref::Backoff;
 use tokio::time::sleep;
 use zfs::{Guid, Snapshot};
@@ -17,6 +17,17 @@ use crate::failure::{Class, Trouble};
 use crate::lock;
 use crate::report::{Plan, Summary};
 use crate::tail::Tail;
+use crate::target::{self, Mark};
+
+/// What has been away for longer is asked for less often: each time, all that all replicas have
+/// crosses the network.
+const SOON: Duration = Duration::from_secs(5 * 60);
+const SELDOM: Duration = Duration::from_secs(60);
+/// What is told of one transfer.
+const MOST_NOTES: usize = 1000;
+
+/// Bytes of streams, by where they come from, what they start from, and what they make.
+pub(super) type Sizes = BTreeMap<(Place, Option<Guid>, Guid), Option<u64>>;
 
 /// A transfer, and all that it has learned on its way.
 pub(super) struct Transfer {
@@ -40,26 +51,21 @@ pub(super) struct Transfer {
     pub(super) others: bool,
     /// The first plan, and when it was begun with.
     pub(super) begun: Option<(Plan, Instant)>,
-    /// How far what is there had come when it was last looked at.
+    /// How far what is there had come when the round began.
     pub(super) mark: Mark,
-    /// More was there at the last look than at the one before.
-    pub(super) progress: bool,
-    /// What sources were asked to keep.
-    pub(super) held: RefCell<BTreeSet<(Key, Guid)>>,
+    /// This run has made the target: what is left of it is ours, also where the right to mark it so
+    /// is wanting.
+    pub(super) made: bool,
+    /// What sources were asked to keep, and when.
+    pub(super) held: RefCell<BTreeMap<(Key, Guid), Instant>>,
+    /// What sources have told of the sizes of streams.
+    pub(super) sizes: RefCell<Sizes>,
     /// What was said since there was progress.
     pub(super) told: BTreeSet<String>,
     /// Rounds that failed after the first plan.
     pub(super) retries: u32,
     /// ZFS has said that the lineage has large blocks.
     pub(super) large_blocks: bool,
-}
-
-/// How far what is at the destination has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) snapshots: usize,
-    /// Object and offset of an interrupted receive.
-    pub(super) point: Option<(u64, u64)>,
 }
 
 impl Transfer {
@@ -78,8 +84,9 @@ impl Transfer {
             others: false,
             begun: None,
             mark: Mark::default(),
-            progress: false,
+            made: false,
             held: RefCell::default(),
+            sizes: RefCell::default(),
             told: BTreeSet::new(),
             retries: 0,
             large_blocks: false,
@@ -103,12 +110,16 @@ impl Transfer {
             if cancel.is_cancelled() {
                 return Err(self.interrupted());
             }
-            if self.progress {
+            let progress = tokio::select! {
+                progress = self.has_moved() => progress,
+                () = cancel.cancelled() => return Err(self.interrupted()),
+            };
+            if progress {
                 moved = Instant::now();
                 backoff.reset();
                 self.told.clear();
             }
-            let pause = self.go_on(trouble, moved.elapsed(), &mut backoff)?;
+            let pause = self.go_on(trouble, progress, moved.elapsed(), &mut backoff)?;
             tokio::select! {
                 () = sleep(pause) => {}
                 () = cancel.cancelled() => return Err(self.interrupted()),
@@ -116,16 +127,23 @@ impl Transfer {
         }
     }
 
+    /// Whether the round that failed has brought anything on. What can't be looked at has not.
+    async fn has_moved(&self) -> bool {
+        let look = target::look(&self.tools.zfs, &self.job.target).await;
+        look.is_ok_and(|look| look.mark() != self.mark)
+    }
+
     /// After how long to try again, or why not to.
     fn go_on(
         &mut self,
         trouble: Trouble,
+        progress: bool,
         idle: Duration,
         backoff: &mut Backoff,
     ) -> Result<Duration, Failure> {
         let source = self.source.take();
         if let Some(key) = &source {
-            self.ledger.leave(key, &trouble, self.progress);
+            self.ledger.leave(key, &trouble, progress);
         }
         if trouble.class == Class::Permanent {
             return Err(trouble.failure);
@@ -156,7 +174,8 @@ impl Transfer {
         self.tell_once(format!(
             "it goes on by itself when it can, for at most {most} without progress"
         ));
-        Ok(backoff.next_delay().min(left))
+        let pause = if idle < SOON { backoff.next_delay() } else { SELDOM };
+        Ok(pause.min(left))
     }
 
     /// Notes what is news since there was progress: a wait of days must not fill memory and screen
@@ -194,7 +213,12 @@ impl Transfer {
 
     pub(super) fn note(&self, note: String) {
         tracing::info!(target = %self.job.target, "{note}");
-        self.tools.status.send_modify(|status| status.notes.push(note));
+        self.tools.status.send_modify(|status| match status.notes.len() {
+            // A transfer of weeks must not fill the memory of who watches it.
+            0..MOST_NOTES => status.notes.push(note),
+            MOST_NOTES => status.notes.push("what else happens is in the log".to_owned()),
+            _ => {}
+        });
     }
 
     /// What has been received in this run.

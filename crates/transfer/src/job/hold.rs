@@ -1,7 +1,7 @@
 //! What a source is asked to keep until the transfer is done.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use zfs::{Guid, Snapshot};
@@ -30,24 +30,24 @@ impl Transfer {
         snapshots.iter().filter(|snapshot| guids.contains(&snapshot.guid)).cloned().collect()
     }
 
-    /// Has the source hold those that it wasn't asked for yet in this run.
-    pub(super) async fn hold_new(&self, remote: &Remote<'_>, needed: &[Snapshot]) {
+    /// Has the source hold those that it has not agreed to hold within the last day. A transfer
+    /// goes on without.
+    pub(super) async fn hold(&self, remote: &Remote<'_>, needed: &[Snapshot]) {
         let Some(source) = &self.source else { return };
-        let is_new =
-            |snapshot: &&Snapshot| self.held.borrow_mut().insert((source.clone(), snapshot.guid));
-        let new: Vec<Snapshot> = needed.iter().filter(is_new).cloned().collect();
-        self.hold(remote, &new).await;
-    }
-
-    /// Has the source hold them. A transfer goes on without.
-    async fn hold(&self, remote: &Remote<'_>, needed: &[Snapshot]) {
         for snapshot in needed {
-            let held = remote.hold(snapshot, &self.id, &self.job.destination).await;
-            if let Err(failure) = held {
-                self.note(format!(
+            let of = (source.clone(), snapshot.guid);
+            let agreed = self.held.borrow().get(&of).copied();
+            if agreed.is_some_and(|agreed| agreed.elapsed() < AGAIN) {
+                continue;
+            }
+            match remote.hold(snapshot, &self.id, &self.job.destination).await {
+                Ok(()) => {
+                    self.held.borrow_mut().insert(of, Instant::now());
+                }
+                Err(failure) => self.note(format!(
                     "{} can't keep snapshot {} from being destroyed: {}",
                     remote.place, snapshot.label, failure.reason
-                ));
+                )),
             }
         }
     }

@@ -1,15 +1,18 @@
 //! The sources of a transfer: what came from each, why each was left, and which may be asked again.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use schema::{Code, Failure, Place, Replica};
+use schema::{Failure, Place, Replica};
 use zfs::DatasetPath;
 
 use crate::failure::{Class, Trouble};
 use crate::report::{Origin, Used};
 
-/// A source that fails so often in a row, and brings nothing on, is left for good.
-const MOST_STRIKES: u32 = 10;
+/// A source that fails so often in a row, nobody knows why, and brings nothing on, is left for good.
+const MOST_UNKNOWN: u32 = 10;
+/// One that can't serve is asked again after so long: its pool may be imported, its key loaded.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A dataset at a place.
 pub(super) type Key = (Place, DatasetPath);
@@ -23,17 +26,31 @@ pub(super) fn key(replica: &Replica) -> Key {
 #[derive(Default)]
 pub(super) struct Ledger {
     used: Vec<Used>,
-    /// Left for good, and why.
-    out: BTreeMap<Key, Failure>,
+    out: BTreeMap<Key, Out>,
     /// Failures in a row.
     strikes: BTreeMap<Key, u32>,
+    /// Of these, those that nobody knows the meaning of.
+    unknown: BTreeMap<Key, u32>,
+}
+
+/// Why a source is not asked.
+struct Out {
+    failure: Failure,
+    /// When it may be asked again; `None`: never.
+    until: Option<Instant>,
+}
+
+impl Out {
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
 }
 
 impl Ledger {
     /// Those of the replicas that may be asked, the ones that failed less often lately first.
     pub(super) fn usable<'a>(&self, replicas: Vec<&'a Replica>) -> Vec<&'a Replica> {
         let mut usable = replicas;
-        usable.retain(|replica| !self.out.contains_key(&key(replica)));
+        usable.retain(|replica| self.out.get(&key(replica)).is_none_or(Out::is_over));
         usable.sort_by_key(|replica| self.strikes(&key(replica)));
         usable
     }
@@ -45,11 +62,10 @@ impl Ledger {
 
     /// From now on bytes come from here.
     pub(super) fn use_source(&mut self, origin: &Origin) {
-        let in_use =
-            self.used.last().is_some_and(|used| used.left.is_none() && used.origin == *origin);
-        if !in_use {
-            self.used.push(Used { origin: origin.clone(), bytes: 0, left: None });
-        }
+        // One that is used again moves to the end: over weeks there may be many changes.
+        let before = self.used.iter().position(|used| used.origin == *origin);
+        let bytes = before.map_or(0, |index| self.used.remove(index).bytes);
+        self.used.push(Used { origin: origin.clone(), bytes, left: None });
     }
 
     /// Bytes have come from the source in use.
@@ -69,25 +85,37 @@ impl Ledger {
         }
         let strikes = self.strikes.entry(key.clone()).or_default();
         *strikes = if progress { 1 } else { *strikes + 1 };
-        // What can't be reached may come back, however late.
-        let was_there = !matches!(trouble.failure.code, Code::Offline | Code::Unreachable);
-        if trouble.class == Class::NotThisSource || was_there && *strikes >= MOST_STRIKES {
-            self.out.insert(key.clone(), trouble.failure.clone());
-        }
+        let unknown = self.unknown.entry(key.clone()).or_default();
+        *unknown = if progress || trouble.class != Class::Unknown { 0 } else { *unknown + 1 };
+        let until = match trouble.class {
+            Class::NotThisSource => Some(Instant::now() + ASK_AGAIN),
+            Class::Distrusted => None,
+            Class::Unknown if *unknown >= MOST_UNKNOWN => None,
+            Class::Unknown | Class::Transient | Class::Permanent => {
+                self.out.remove(key);
+                return;
+            }
+        };
+        self.out.insert(key.clone(), Out { failure: trouble.failure.clone(), until });
+    }
+
+    /// Whether one of those that are out will be asked again.
+    pub(super) fn will_ask(&self) -> bool {
+        self.out.values().any(|out| out.until.is_some())
     }
 
     /// Why the sources that are out are out: one failure that tells all.
     pub(super) fn out(&self) -> Option<Failure> {
-        let (_, first) = self.out.first_key_value()?;
+        let (_, Out { failure: first, .. }) = self.out.first_key_value()?;
         if self.out.len() == 1 {
             return Some(first.clone());
         }
         let reasons =
-            self.out.iter().map(|((place, _), failure)| format!("{place}: {}", failure.reason));
+            self.out.iter().map(|((place, _), out)| format!("{place}: {}", out.failure.reason));
         Some(Failure { reason: reasons.collect::<Vec<_>>().join("\n"), ..first.clone() })
     }
 
-    /// In the order of their use.
+    /// In the order of their last use.
     pub(super) fn used(&self) -> &[Used] {
         &self.used
     }

@@ -5,8 +5,9 @@ use std::time::Instant;
 use schema::{Code, Failure, Replica};
 use zfs::{Properties, Snapshot};
 
-use super::converge::{Mark, Transfer};
+use super::converge::Transfer;
 use super::ledger::{Key, key};
+use super::price::Priced;
 use crate::dial::{self, Line};
 use crate::failure::Trouble;
 use crate::outgoing::snapshot_label;
@@ -19,7 +20,7 @@ use crate::target::{self, Look};
 pub(super) struct Ready {
     pub(super) plan: Plan,
     /// The plan's steps, for those who do them.
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<Priced>,
     pub(super) look: Look,
     pub(super) form: Form,
     /// What the source told of its dataset.
@@ -56,8 +57,11 @@ impl Transfer {
     async fn prepare(&mut self) -> Result<Prepared, Trouble> {
         self.others = false;
         self.refresh().await?;
-        let look = target::look(&self.tools.zfs, &self.job.target).await?;
-        self.compare(&look);
+        let mut look = target::look(&self.tools.zfs, &self.job.target).await?;
+        if let (Destination::Present(present), true) = (&mut look.destination, self.made) {
+            present.ours = true;
+        }
+        self.mark = look.mark();
         let Some(goal) = self.goal(&look).await? else {
             return self.would_take_snapshot(&look).map(done);
         };
@@ -77,10 +81,15 @@ impl Transfer {
             dataset: replica.name.clone(),
             route: line.route,
         };
-        let mut plan = self.price(&remote, &goal, &steps, form, origin, source.kind).await?;
         let whole = steps.iter().any(|step| matches!(step, Step::Send { base: None, .. }));
+        let frees =
+            steps.iter().any(|step| matches!(step, Step::Abort { .. } | Step::Rollback { .. }));
+        let (mut plan, steps) =
+            self.price(&remote, &goal, steps, form, origin, source.kind).await?;
         plan.warnings.extend(plan::warnings(&replica, form.raw, whole));
-        self.check_room(&look.destination, &plan).await?;
+        if !frees {
+            self.check_room(&look.destination, plan.bytes).await?;
+        }
         self.publish(&plan);
         if self.job.dry_run {
             return Ok(done(self.dry(plan)));
@@ -96,18 +105,6 @@ impl Transfer {
             Err(failure) => tracing::info!(%failure, "going by what the tracker told before"),
         }
         Ok(())
-    }
-
-    /// Whether more is there than at the last look.
-    fn compare(&mut self, look: &Look) {
-        let snapshots = match &look.destination {
-            Destination::Present(present) => present.snapshots.len(),
-            Destination::Absent { .. } => 0,
-        };
-        let point = look.token().map(|token| (token.object, token.offset));
-        let mark = Mark { snapshots, point };
-        self.progress = mark != self.mark;
-        self.mark = mark;
     }
 
     /// The snapshot that is to arrive, chosen once; `None` if it is to be taken, in a dry run.

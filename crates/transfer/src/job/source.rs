@@ -16,6 +16,7 @@ impl Transfer {
         goal: &Snapshot,
         look: &Look,
     ) -> Result<(Replica, Vec<Step>), Trouble> {
+        self.others = false;
         let (target, from) = (&self.job.target, self.job.from.as_ref());
         let options = self.plan_options();
         let sources =
@@ -51,13 +52,20 @@ impl Transfer {
         }
         let mut away = self.away(goal, look);
         away.retain(|replica| self.fits(replica, goal, look));
-        match waiting_for(&away) {
+        // Who failed lately comes first: what keeps the others from it may be no news.
+        match waiting_for(&away).or_else(|| self.asked_again()) {
             Some(waiting) => {
                 let reason = format!("{}\n{}", waiting.reason, failure.reason);
                 Trouble::transient(Failure { reason, ..waiting })
             }
             None => Trouble::permanent(failure),
         }
+    }
+
+    /// Why those are not asked now that will be asked again, where there is something to be saved.
+    fn asked_again(&self) -> Option<Failure> {
+        let worth_it = self.mark.is_partial() && self.ledger.will_ask();
+        self.ledger.out().filter(|_| worth_it)
     }
 
     /// Who has it and is offline, but for those that were left for good.
@@ -95,8 +103,9 @@ impl Transfer {
             return Trouble::transient(waiting);
         }
         match (unsafe_to_resume, self.ledger.out()) {
-            (Some(failure), _) => Trouble::transient(failure),
-            (None, Some(failure)) => Trouble::permanent(failure),
+            (Some(failure), None) => Trouble::transient(failure),
+            (_, Some(failure)) if self.asked_again().is_some() => Trouble::transient(failure),
+            (_, Some(failure)) => Trouble::permanent(failure),
             (None, None) => Trouble::transient(Failure::new(
                 Code::Offline,
                 "receive",

@@ -1,12 +1,14 @@
 //! One stream, from its source into `zfs receive`.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use schema::text::Span;
 use schema::{Code, Failure};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zfs::process::{ReceiveOptions, SendFlags};
 use zfs::stream::Begin;
 use zfs::{DatasetName, Guid, PropertyName, Reason, Snapshot, SnapshotName};
@@ -21,11 +23,13 @@ use crate::remote::Remote;
 use crate::stream_request::{Start, StreamRequest};
 use crate::target::{Look, Sender};
 
+/// A receive that takes nothing for so long is worth a word.
+const STILL: Duration = Duration::from_secs(10 * 60);
 /// How long a sender that has dropped the sink may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A source that stalled is given up to so many times as long the next time: it may be slow, not
 /// stuck.
-const MOST_PATIENCE: u32 = 16;
+const MOST_PATIENCE: u32 = 1024;
 
 /// What a stream is to be asked for with: the requests of a plan's steps.
 pub(super) fn request(step: &Step, flags: SendFlags, decrypt: bool) -> Option<StreamRequest> {
@@ -71,6 +75,7 @@ impl Transfer {
             },
             resumed: self.resumed(request, sender, &ready.look)?,
             announced: announced.unwrap_or(ready.source.referenced),
+            room: self.room(&ready.look.destination).await,
         };
         let options = if first {
             self.first_options(ready, sender).await?
@@ -97,12 +102,9 @@ impl Transfer {
         }
     }
 
-    /// The snapshot's name at the destination: the goal's is what was asked for, the others' are
-    /// the source's.
+    /// The snapshot's name at the destination: the source's, which the planner has checked.
     fn name_here(&self, snapshot: &Snapshot) -> Result<SnapshotName, Trouble> {
-        let goal = self.goal.as_ref().filter(|goal| goal.guid == snapshot.guid);
-        let label = goal.map_or(&snapshot.label, |goal| &goal.label);
-        self.job.target.at(label.clone()).map_err(|error| {
+        self.job.target.at(snapshot.label.clone()).map_err(|error| {
             let remedy = "Give the destination a shorter name.";
             Trouble::permanent(Failure::new(Code::Usage, "receive", "", error, remedy))
         })
@@ -150,7 +152,13 @@ impl Transfer {
         if self.job.options.settings {
             let line = self.line()?;
             let remote = Remote { client: &line.source, place: &ready.plan.source.place };
-            for (name, value) in remote.settings().await.map_err(Trouble::at_source)? {
+            let settings = tokio::select! {
+                settings = remote.settings() => settings.map_err(Trouble::at_source)?,
+                () = self.tools.cancel.cancelled() => {
+                    return Err(Trouble::permanent(self.interrupted()));
+                }
+            };
+            for (name, value) in settings {
                 options.set(name, value);
             }
         }
@@ -170,12 +178,13 @@ impl Transfer {
         let mut follower = self.tail.begin(receive.expected.guid);
         let (sink, incoming) = incoming::channel();
         let ended_by_sender = incoming.ended.clone();
-        let counted = Rc::new(RefCell::new(0_u64));
+        let counted = Rc::new(Cell::new(0_u64));
+        let fed = Cell::new(false);
         let status = self.tools.status.clone();
         let count = {
             let counted = counted.clone();
             move |bytes: usize| {
-                *counted.borrow_mut() += bytes as u64;
+                counted.set(counted.get() + bytes as u64);
                 status.send_modify(|status| status.progress.bytes += bytes as u64);
             }
         };
@@ -184,17 +193,19 @@ impl Transfer {
             let (place, _) = self.source.as_ref().ok_or_else(|| self.lost(&target))?;
             let remote = Remote { client: &line.source, place };
             tokio::select! {
-                () = self.hold_new(&remote, &receive.needed) => {}
+                () = self.hold(&remote, &receive.needed) => {}
                 () = cancel.cancelled() => return Err(Trouble::permanent(self.interrupted())),
             }
             let zfs = &self.tools.zfs;
             let start = async |begin: &Begin| {
                 // Before a byte is fed: whoever goes on with it must know who sent it.
                 if begin.features.large_blocks() && written_down != Some(receive.sender) {
-                    self.write_down(&target, receive).await;
+                    self.write_down(&target, receive).await?;
                 }
                 let process = zfs.receive(&receive.snapshot, &receive.options);
-                process.map_err(|error| Trouble::at_destination(&error))
+                let process = process.map_err(|error| Trouble::at_destination(&error))?;
+                fed.set(true);
+                Ok(process)
             };
             let reception =
                 Reception { target: &target, expected: &receive.expected, stall, cancel: &stop };
@@ -204,6 +215,7 @@ impl Transfer {
             // Whichever side ends first decides; the process is waited for in any case.
             tokio::select! {
                 never = self.hold_on(&remote, &receive.needed) => match never {},
+                never = self.tell_when_still(&counted) => match never {},
                 ended = &mut receiving => match ended {
                     // The sink is gone: the sender's answer, or the loss of the connection, tells why.
                     Ended::Aborted if !cancel.is_cancelled() => {
@@ -213,15 +225,19 @@ impl Transfer {
                 },
                 sent = &mut sending => {
                     // A sender that is done without having ended the stream won't end it any more.
-                    if sent.is_err() || !ended_by_sender.get() {
+                    if !ended_by_sender.get() {
                         stop.cancel();
                     }
                     (receiving.await, Some(sent))
                 }
             }
         };
-        self.tail.fed(follower);
-        self.ledger.count(*counted.borrow());
+        // Of a stream that was refused nothing has been received.
+        if fed.get() {
+            self.tail.fed(follower);
+            self.made |= receive.options != ReceiveOptions::increment();
+        }
+        self.ledger.count(counted.get());
         match (ended, sent) {
             (Ended::Complete(warnings), _) => {
                 if !warnings.is_empty() {
@@ -252,19 +268,29 @@ impl Transfer {
     }
 
     /// Notes who sends, on what is there already; a first receive sets it by itself.
-    async fn write_down(&self, target: &DatasetName, receive: &Receive<'_>) {
+    async fn write_down(&self, target: &DatasetName, receive: &Receive<'_>) -> Result<(), Trouble> {
         let is_first = receive.options != ReceiveOptions::increment();
         let resumed = receive.expected.resumed.is_some();
         if is_first && !resumed {
-            return;
+            return Ok(());
         }
         let value = receive.sender.to_string();
         let written = self.tools.zfs.set_property(target, PropertyName::SENDER, &value).await;
-        if let Err(error) = written {
-            let why = crate::zfs_failure(&error).reason;
-            self.note(format!(
-                "cannot write down who sends, so that a new start may need --restart: {why}"
-            ));
+        written.map_err(|error| Trouble::at_destination(&error))
+    }
+
+    /// A receive that takes nothing is never killed, since it may be committing; but it is told.
+    async fn tell_when_still(&self, counted: &Cell<u64>) -> Infallible {
+        let mut before = None;
+        loop {
+            let now = Some(counted.get());
+            if before.replace(counted.get()) == now {
+                self.note(format!(
+                    "zfs receive has taken nothing for {}; if that goes on, look at: zpool status",
+                    Span(STILL)
+                ));
+            }
+            sleep(STILL).await;
         }
     }
 
@@ -306,10 +332,10 @@ impl Transfer {
         let found = self.tools.zfs.snapshot_guid(name).await;
         match found.map_err(|error| Trouble::at_destination(&error))? {
             Some(found) if found == guid => Ok(()),
-            Some(found) => Err(wrong(format!(
-                "its snapshot '{}' has the GUID {found}, not {guid}",
-                name.label()
-            ))),
+            Some(found) => Err(Trouble::permanent(
+                wrong(format!("its snapshot '{}' has the GUID {found}, not {guid}", name.label()))
+                    .failure,
+            )),
             None => Err(wrong(format!("its snapshot '{}' is not there", name.label()))),
         }
     }

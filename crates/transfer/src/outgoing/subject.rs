@@ -1,5 +1,9 @@
 //! What a receiver may ask of a dataset: looked up by GUID each time, in what is there now.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
 use schema::{Code, Failure};
 use zfs::process::{Stream, Zfs};
 use zfs::{Base, Dataset, DatasetName, Guid, Snapshot, SnapshotName};
@@ -11,18 +15,39 @@ use crate::stream_request::{Start, StreamRequest};
 pub(super) struct Subject {
     pub(super) zfs: Zfs,
     pub(super) name: DatasetName,
+    /// As it was listed last, and when.
+    pub(super) listed: RefCell<Option<(Instant, Rc<Dataset>)>>,
 }
+
+/// A plan of thousands of streams is priced by one listing.
+const FRESH: Duration = Duration::from_secs(10);
 
 impl Subject {
     /// The dataset as it is now.
-    pub(super) async fn dataset(&self) -> Result<Dataset, Failure> {
+    pub(super) async fn dataset(&self) -> Result<Rc<Dataset>, Failure> {
         let dataset = self.zfs.dataset(&self.name).await.map_err(|error| zfs_failure(&error))?;
-        dataset.ok_or_else(|| {
+        let dataset = dataset.map(Rc::new).ok_or_else(|| {
             self.lacks(
                 "it is not there any more",
                 "See where datasets are with: cli --connect user.cap show",
             )
-        })
+        })?;
+        self.listed.replace(Some((Instant::now(), dataset.clone())));
+        Ok(dataset)
+    }
+
+    /// The dataset as it was a moment ago.
+    async fn dataset_lately(&self) -> Result<Rc<Dataset>, Failure> {
+        let listed = self.listed.borrow().clone();
+        match listed {
+            Some((when, dataset)) if when.elapsed() < FRESH => Ok(dataset),
+            _ => self.dataset().await,
+        }
+    }
+
+    /// What `zfs send -n` is to be told.
+    pub(super) async fn stream_to_price(&self, request: &StreamRequest) -> Result<Stream, Failure> {
+        self.stream_of(&*self.dataset_lately().await?, request)
     }
 
     /// The snapshot's name here and now.
@@ -33,7 +58,10 @@ impl Subject {
     /// What `zfs send` is to be told, if the dataset has what the stream is made of and may be sent
     /// so.
     pub(super) async fn stream(&self, request: &StreamRequest) -> Result<Stream, Failure> {
-        let dataset = self.dataset().await?;
+        self.stream_of(&*self.dataset().await?, request)
+    }
+
+    fn stream_of(&self, dataset: &Dataset, request: &StreamRequest) -> Result<Stream, Failure> {
         let encrypted = dataset.properties.encrypted;
         let snapshot =
             self.named(find(&dataset.snapshots, request.snapshot.guid), &request.snapshot)?;
@@ -53,7 +81,7 @@ impl Subject {
         }
         match &request.start {
             Start::Fresh { base, flags } => {
-                let base = base.as_ref().map(|base| self.base(&dataset, base.snapshot.guid));
+                let base = base.as_ref().map(|base| self.base(dataset, base.snapshot.guid));
                 Ok(Stream::Snapshot { snapshot, base: base.transpose()?, flags: *flags })
             }
             Start::Resumed(token) => {
@@ -66,7 +94,7 @@ impl Subject {
                     return Err(self.refuses(reason, "Begin anew with --restart."));
                 }
                 if let Some(base) = token.from_guid {
-                    self.base(&dataset, base)?;
+                    self.base(dataset, base)?;
                 }
                 // The token names the dataset of whoever sent before.
                 let token = token.at(&snapshot);

@@ -44,14 +44,19 @@ impl Zfs {
         destroyed.map_err(|error| DestroyError::new(subject, error))
     }
 
-    /// Brings a dataset back to its newest snapshot: destroys what was written since, and newer
-    /// bookmarks.
-    ///
-    /// Newer snapshots would go too, but not all at once: one that is held stops it when some of
-    /// the others have been destroyed. So they are to be gone before.
+    /// Destroys a bookmark.
+    pub async fn destroy_bookmark(&self, bookmark: &BookmarkName) -> Result<(), DestroyError> {
+        let subject = bookmark.to_string();
+        let destroyed = run(self.zfs(&["destroy", &subject])).await;
+        destroyed.map_err(|error| DestroyError::new(subject, error))
+    }
+
+    /// Brings a dataset back to its newest snapshot: destroys what was written since. ZFS refuses
+    /// where a snapshot or bookmark is newer (with `-r` it would destroy those too, and stop half
+    /// way at one that is held).
     pub async fn rollback(&self, snapshot: &SnapshotName) -> Result<(), RollbackError> {
         let subject = snapshot.to_string();
-        let rolled_back = run(self.zfs(&["rollback", "-r", &subject])).await;
+        let rolled_back = run(self.zfs(&["rollback", &subject])).await;
         rolled_back.map_err(|error| RollbackError::new(subject, error))
     }
 

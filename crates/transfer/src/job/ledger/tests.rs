@@ -1,5 +1,6 @@
 use super::*;
 use crate::report::Route;
+use schema::Code;
 use zfs::{Guid, Kind, Properties};
 
 fn replica(machine: &str) -> Replica {
@@ -51,16 +52,39 @@ fn a_source_that_failed_lately_is_asked_after_the_others() {
 }
 
 #[test]
-fn what_cannot_be_reached_is_never_left_for_good() {
+fn only_what_nobody_understands_ends_after_many_times() {
     let one = replica("m1");
-    let mut ledger = Ledger::default();
-    for (code, left) in [(Code::Unreachable, false), (Code::Offline, false), (Code::Failed, true)] {
-        for _ in 0..MOST_STRIKES {
-            ledger.leave(&key(&one), &Trouble::transient(failure(code, "again")), false);
+    for (class, left) in [(Class::Transient, false), (Class::Unknown, true)] {
+        let mut ledger = Ledger::default();
+        let trouble = Trouble { class, failure: failure(Code::Failed, "again") };
+        for _ in 1..MOST_UNKNOWN {
+            ledger.leave(&key(&one), &trouble, false);
         }
-        assert_eq!(ledger.usable(vec![&one]).is_empty(), left, "{code:?}");
+        ledger.leave(&key(&one), &trouble, true);
+        for _ in 1..MOST_UNKNOWN {
+            ledger.leave(&key(&one), &trouble, false);
+            assert!(!ledger.usable(vec![&one]).is_empty(), "progress makes good for what was");
+        }
+        ledger.leave(&key(&one), &trouble, false);
+        assert_eq!(ledger.usable(vec![&one]).is_empty(), left, "{class:?}");
+        assert!(!ledger.will_ask());
     }
-    assert_eq!(ledger.out().unwrap().reason, "again");
+}
+
+#[test]
+fn what_cannot_serve_is_asked_again_and_what_lied_is_not() {
+    let one = replica("m1");
+    for (class, asked) in [(Class::NotThisSource, true), (Class::Distrusted, false)] {
+        let mut ledger = Ledger::default();
+        let trouble = Trouble { class, failure: failure(Code::Refused, "no") };
+        ledger.leave(&key(&one), &trouble, true);
+        assert!(ledger.usable(vec![&one]).is_empty());
+        assert_eq!(ledger.will_ask(), asked, "{class:?}");
+        for out in ledger.out.values_mut().filter(|out| out.until.is_some()) {
+            out.until = Some(Instant::now());
+        }
+        assert_eq!(!ledger.usable(vec![&one]).is_empty(), asked, "{class:?}");
+    }
 }
 
 #[test]
@@ -99,5 +123,5 @@ fn what_came_from_where_and_why_it_was_left_is_remembered() {
         .iter()
         .map(|used| (used.origin.place.machine.as_str(), used.bytes, used.left.as_deref()))
         .collect();
-    assert_eq!(told, [("m1", 11, Some("cut")), ("m2", 7, None), ("m1", 0, None)]);
+    assert_eq!(told, [("m2", 7, None), ("m1", 11, None)]);
 }
