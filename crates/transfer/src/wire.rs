@@ -191,7 +191,7 @@ pub fn write_progress(mut builder: progress::Builder<'_>, progress: Progress) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// How it is done from now on.
-    Plan(Plan),
+    Plan(Box<Plan>),
     /// How far it is.
     Progress(Progress),
     /// A decision taken on the way, for people.
@@ -201,7 +201,7 @@ pub enum Event {
 /// Reads what an observer is told.
 pub fn read_event(reader: event::Reader<'_>) -> Result<Event> {
     Ok(match reader.which()? {
-        event::Plan(plan) => Event::Plan(read_plan(plan?)?),
+        event::Plan(plan) => Event::Plan(Box::new(read_plan(plan?)?)),
         event::Progress(progress) => {
             let progress = progress?;
             let (bytes, total) = (progress.get_bytes(), known(progress.get_total()));

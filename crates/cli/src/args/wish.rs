@@ -108,7 +108,7 @@ pub(crate) enum Props {
 pub(crate) enum Progress {
     /// A bar, where standard error is a terminal that can show one, and lines elsewhere
     Bar,
-    /// A line every 10 seconds
+    /// A line every 10 seconds, and ever more seldom while nothing new comes
     Lines,
     /// A JSON object on each line, for programs: its `event` is plan, source, progress (every
     /// second, and when all has come), note, summary or failure. Lines that don't begin with {

@@ -141,7 +141,7 @@ pub(super) struct Observer {
 impl Observer {
     fn tell(&self, event: Event) {
         match event {
-            Event::Plan(plan) => self.story.planned(plan),
+            Event::Plan(plan) => self.story.planned(*plan),
             Event::Progress(progress) => self.story.moved(progress),
             Event::Note(note) => {
                 self.notes.set(self.notes.get() + 1);
@@ -192,7 +192,7 @@ mod tests {
         let story = Rc::new(Story::default());
         let first = plan(vec![send("one", None)]);
         let observer = story.observer();
-        observer.tell(Event::Plan(first.clone()));
+        observer.tell(Event::Plan(first.clone().into()));
         for bytes in [100, 300] {
             tokio::time::advance(Duration::from_secs(2)).await;
             observer.tell(progress(bytes, 1000));
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(story.watch().borrow().progress.bytes, 300);
         let observer = story.observer();
         let source = examples::summary().sources[1].origin.clone();
-        observer.tell(Event::Plan(Plan { source, ..first.clone() }));
+        observer.tell(Event::Plan(Plan { source, ..first.clone() }.into()));
         observer.tell(progress(0, 700));
         let told = story.watch().borrow().progress;
         assert_eq!(told, Progress { bytes: 300, total: Some(1000) }, "it jumps");

@@ -205,8 +205,7 @@ async fn follow(agent: &Agent, first: capnp::Result<Result<(), Code>>) -> Status
         let started = Started { id: "old".to_owned(), transfer };
         running.follow(connected, started, CancellationToken::new()).await;
         tracker.stop().await;
-        let status = status.borrow().clone();
-        status
+        status.borrow().clone()
     };
     LocalSet::new().run_until(followed).await
 }
