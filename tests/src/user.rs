@@ -105,6 +105,14 @@ impl replica_sink::Server for Collector {
     async fn write(self: Rc<Self>, params: replica_sink::WriteParams) -> capnp::Result<()> {
         wire::read_replicas(params.get()?.get_replicas()?, &mut self.0.borrow_mut())
     }
+
+    async fn done(
+        self: Rc<Self>,
+        _: replica_sink::DoneParams,
+        _: replica_sink::DoneResults,
+    ) -> capnp::Result<()> {
+        Ok(())
+    }
 }
 
 impl Offer {
