@@ -58,6 +58,9 @@ fn a_source_renamed_in_mid_stream(scene: &Scene) {
     // The stream itself doesn't care.
     cli.finish().ok();
     scene.wait_for_silence();
+    // Under the new name it is known to be there, and let go of what was held under the old one.
+    scene.wait_until_known("elsewhere", "three");
+    scene.receiver.cli(&["download", "elsewhere", "--to", "home/data"]).ok().says("nothing to do");
     scene.assert_arrived("tank/elsewhere@three", "home/data@three");
 
     // One that was cut is gone on with under the new name.
