@@ -40,7 +40,9 @@ impl World {
                 assert!(is_bookmark || is_targets, "new on machine {number}: {name}");
             }
             for (name, property) in after.changed_since(before) {
-                let is_target = allowed.targets.iter().any(|target| target == name);
+                // What is set on a dataset holds for its snapshots, too.
+                let dataset = name.split('@').next().unwrap_or_default();
+                let is_target = allowed.targets.iter().any(|target| target == dataset);
                 let is_mark = property.starts_with("zatlas:") || property == "receive_resume_token";
                 // Holds are judged for themselves.
                 let is_hold = ["userrefs", "holds"].contains(&property);
