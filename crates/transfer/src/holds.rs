@@ -87,7 +87,13 @@ impl Holds {
         dataset: &DatasetName,
         transfer: &str,
     ) -> Result<(), Failure> {
-        let tag = self.0.tags.tag(TransferId::parse(transfer)?)?;
+        let transfer = TransferId::parse(transfer)?;
+        // Most transfers find nothing to do, and hold nothing. What a lost book doesn't know of is
+        // let go in time.
+        if !self.book(|book| book.mentions(transfer)) {
+            return Ok(());
+        }
+        let tag = self.0.tags.tag(transfer)?;
         let holds = match self.0.zfs.holds(dataset, Depth::Alone).await {
             Err(error) if error.is_not_found() => return Ok(()),
             holds => holds.map_err(|error| zfs_failure(&error))?,

@@ -109,6 +109,11 @@ impl Book {
         Ok(Self { path, notes: lines.into_iter().map(note).collect() })
     }
 
+    /// Whether anything is noted for a transfer.
+    pub(super) fn mentions(&self, transfer: TransferId) -> bool {
+        self.notes.keys().any(|key| key.transfer == transfer)
+    }
+
     pub(super) fn find(&self, key: &Key) -> Option<Note> {
         self.notes.get(key).cloned()
     }
