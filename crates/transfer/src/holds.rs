@@ -227,6 +227,8 @@ impl Found {
     fn into_hold(self) -> schema::Hold {
         let Self { hold: zfs::Hold { snapshot, tag, since }, note, .. } = self;
         let Note { destination, last_used } = note;
+        // It is noted a moment before it is put.
+        let last_used = last_used.max(since);
         schema::Hold { place: None, snapshot, tag, destination, since, last_used }
     }
 }

@@ -136,6 +136,14 @@ async fn a_hold_is_put_once_and_told_with_what_it_is_for() {
 }
 
 #[tokio::test]
+async fn no_hold_is_told_as_used_before_it_was_put() {
+    let machine = Machine::new();
+    machine.add("tank/a@s", &format!("zatlas-m-{T1}"));
+    let (listed, _) = machine.agent("m").list(&pools(), 7).await.unwrap();
+    assert_eq!((listed[0].since, listed[0].last_used), (50, 50));
+}
+
+#[tokio::test]
 async fn a_peer_can_have_no_other_tag_put() {
     let machine = Machine::new();
     let holds = machine.agent("m");
