@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Bytes passed on at once: what a cut after so many bytes is exact to is one.
 const CHUNK: usize = 64 << 10;
@@ -24,6 +25,8 @@ struct Shared {
     passed: u64,
     /// When it breaks by itself.
     breaks_at: Option<u64>,
+    /// How many bytes a second of the agent's come through, if it is slow.
+    rate: Option<u64>,
 }
 
 impl Cable {
@@ -31,7 +34,8 @@ impl Cable {
     pub(crate) fn lay(here: &str, there: SocketAddr) -> Self {
         let listener = TcpListener::bind((here, 0)).expect("a free port");
         let here = listener.local_addr().expect("an address");
-        let shared = Shared { ends: Vec::new(), whole: true, passed: 0, breaks_at: None };
+        let shared =
+            Shared { ends: Vec::new(), whole: true, passed: 0, breaks_at: None, rate: None };
         let shared = Arc::new(Mutex::new(shared));
         let passing = shared.clone();
         // Ends with the test's process.
@@ -67,6 +71,16 @@ impl Cable {
     pub fn cut_after(&self, bytes: u64) {
         let mut shared = self.shared.lock().expect("a cable");
         shared.breaks_at = Some(shared.passed + bytes);
+    }
+
+    /// What it was to be cut after is no matter any more.
+    pub fn spare(&self) {
+        self.shared.lock().expect("a cable").breaks_at = None;
+    }
+
+    /// Only so many bytes a second of what the agent sends come through; `None`: all that can.
+    pub fn slow_down(&self, rate: Option<u64>) {
+        self.shared.lock().expect("a cable").rate = rate;
     }
 
     /// Whether it is cut.
@@ -117,7 +131,12 @@ fn pass(shared: &Mutex<Shared>, mut from: TcpStream, mut to: TcpStream, counted:
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(_) => 0,
         };
-        let (length, last) = shared.lock().expect("a cable").may_pass(length, counted);
+        let (length, last, delay) = {
+            let mut shared = shared.lock().expect("a cable");
+            let (length, last) = shared.may_pass(length, counted);
+            (length, last, shared.delay(length, counted))
+        };
+        thread::sleep(delay);
         if length == 0 || to.write_all(&chunk[..length]).is_err() || last {
             if last {
                 shared.lock().expect("a cable").cut();
@@ -140,5 +159,11 @@ impl Shared {
         let (length, last) = (length.min(allowed), length >= allowed);
         self.passed += length as u64;
         (length, last)
+    }
+
+    /// How long so many bytes take.
+    fn delay(&self, length: usize, counted: bool) -> Duration {
+        let rate = self.rate.filter(|_| counted);
+        rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(length as f64 / rate as f64))
     }
 }

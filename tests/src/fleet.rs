@@ -1,7 +1,6 @@
 //! A tracker with its capability files; machines are added to it.
 
 use std::fs;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -102,11 +101,6 @@ impl Fleet {
     /// Neither of the two machines reaches the other any more. Only on real networks: in the lab.
     pub fn separate(&self, one: &Machine, other: &Machine) {
         self.site.network.separate(one.host, other.host);
-    }
-
-    /// An address of the machine that the tests themselves run on, which all machines reach.
-    pub fn host_of_tests(&self) -> IpAddr {
-        self.site.network.router(self.host)
     }
 
     /// A command that runs any program on the tracker's machine.

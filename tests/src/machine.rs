@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -50,11 +49,6 @@ impl Machine {
     /// Sets an environment variable for what is started here from now on.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.environment.insert(name.to_owned(), value.to_owned());
-    }
-
-    /// An address of this machine that nobody but this fleet listens on.
-    pub fn address(&self) -> IpAddr {
-        self.site.network.listen_address(self.host).parse().expect("an IP address")
     }
 
     /// A file in this machine's own folder.

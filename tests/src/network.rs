@@ -5,7 +5,6 @@
 //! other fleet has, since its port must stay free while it is restarted.
 
 use std::cell::Cell;
-use std::net::IpAddr;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
@@ -78,15 +77,6 @@ impl Network {
             free.expect("a free port").port()
         };
         Cable::lay(&here, SocketAddr::new(there.parse().expect("an address"), port))
-    }
-
-    /// Where the router, which this process is on, can be reached by all.
-    pub(crate) fn router(&self, host: Host) -> IpAddr {
-        if !is_real() {
-            return IpAddr::from([127, 0, 0, 1]);
-        }
-        let Host(n) = host;
-        IpAddr::from([10, 77, u8::try_from(n).expect("few hosts"), 1])
     }
 
     /// Nothing sent by one of the two reaches the other any more.

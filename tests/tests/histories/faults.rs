@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use tests::{Process, Signal, until};
+use tests::{Cable, Process, Ran, Signal, Stray, until};
 
 use crate::history::{Command, Fault, Transfer, Victim};
 use crate::world::World;
@@ -54,19 +54,15 @@ impl World {
         &mut self,
         transfer: &Transfer,
         arguments: &[&str],
-    ) -> (tests::Ran, Struck) {
+    ) -> (Ran, Struck) {
         let mut struck = Struck::default();
         let mut kills = Vec::new();
         let mut full = false;
-        let mut cut = false;
         for fault in &transfer.faults {
             match *fault {
-                Fault::Cut { after } => {
-                    self.weather.cut_after(after);
-                    cut = true;
-                }
+                Fault::Cut { after } => self.cables().for_each(|cable| cable.cut_after(after)),
                 Fault::Delay { rate } => {
-                    self.weather.slow_down(rate);
+                    self.cables().for_each(|cable| cable.slow_down(Some(rate)));
                     struck.what.push("delay");
                 }
                 Fault::Full { room } => {
@@ -82,17 +78,21 @@ impl World {
         }
         let mut cli = self.nodes[transfer.to].machine.start_cli(arguments);
         while let Some((whom, ..)) = kills.next() {
-            let Some(held) = self.wait_until_held(&mut cli) else { break };
+            let Some(held) = self.wait_until_held(&mut cli, &mut struck) else { break };
             if let Some((_, after, later)) = kills.peek() {
                 self.hold(*after, *later);
             }
             self.kill(whom, transfer, &held, &mut cli, arguments, &mut struck);
         }
+        until("the end of the transfer", || {
+            self.mend(&mut struck);
+            (!cli.is_running()).then_some(())
+        });
         let mut ran = cli.finish();
         self.hold_no_more();
-        let was_cut = !self.weather.clear();
-        if cut && was_cut {
-            struck.what.push("cut");
+        for cable in self.cables() {
+            cable.spare();
+            cable.slow_down(None);
         }
         if full {
             let node = &self.nodes[transfer.to];
@@ -103,16 +103,27 @@ impl World {
                 ran = node.machine.cli(arguments);
             }
         }
-        // Of the next dataset nothing had been received, and its source was away just then.
+        // Who begins while the sources are on their way back is told so, at once.
         let away = ["tracker killed", "sending agent killed"];
-        if ran.status == 5 && transfer.recursive && struck.what.iter().any(|it| away.contains(it)) {
-            ran = ran.says("it is only on what is offline");
-            eprintln!("  {} {}", ran.command, ran.stderr);
+        if ran.status == 5 && struck.what.iter().any(|it| away.contains(it)) {
+            ran.says("it is only on what is offline");
             self.settle();
             struck.again += 1;
             ran = self.nodes[transfer.to].machine.cli(arguments);
         }
         (ran, struck)
+    }
+
+    fn cables(&self) -> impl Iterator<Item = &Cable> {
+        self.nodes.iter().filter_map(|node| node.agent.as_ref()).map(|agent| &agent.cable)
+    }
+
+    /// What is cut is mended at once.
+    fn mend(&self, struck: &mut Struck) {
+        for cable in self.cables().filter(|cable| cable.is_cut()) {
+            struck.what.push("cut");
+            cable.mend();
+        }
     }
 
     fn fill_up(&self, at: usize, room: u64) {
@@ -143,8 +154,9 @@ impl World {
     }
 
     /// Until a stream is held back, or the transfer has ended without.
-    fn wait_until_held(&self, cli: &mut Process) -> Option<Held> {
+    fn wait_until_held(&self, cli: &mut Process, struck: &mut Struck) -> Option<Held> {
         until("a stream that is held back, or the end of the transfer", || {
+            self.mend(struck);
             if let Ok(text) = fs::read_to_string(self.file("holding")) {
                 let numbers: Vec<u32> =
                     text.split_whitespace().map(|number| number.parse().unwrap()).collect();
@@ -177,7 +189,7 @@ impl World {
         struck.what.push(whom.name());
         match whom {
             Victim::Send => {
-                tests::Stray { pid: held.process, arguments: Vec::new() }.signal(Signal::KILL);
+                Stray { pid: held.process, arguments: Vec::new() }.signal(Signal::KILL);
                 self.release();
             }
             Victim::Receive => {
@@ -202,11 +214,8 @@ impl World {
 
     fn kill_receive(&self, at: usize, cli: &mut Process) {
         let machine = &self.nodes[at].machine;
-        let receives = |stray: &tests::Stray| {
-            !is_wrapper(stray) && stray.arguments.iter().any(|word| word == "receive")
-        };
         until("a receive, or the end of the transfer", || {
-            let found = machine.strays().into_iter().find(receives);
+            let found = machine.strays().into_iter().find(|stray| stray.is("receive"));
             found.map(|stray| stray.signal(Signal::KILL)).or((!cli.is_running()).then_some(()))
         });
     }
@@ -230,9 +239,4 @@ impl Victim {
             Self::Tracker => "tracker killed",
         }
     }
-}
-
-/// What holds a stream back, and ends when it is let go.
-fn is_wrapper(stray: &tests::Stray) -> bool {
-    stray.arguments.iter().take(2).any(|word| word.ends_with("zfs-wrapped"))
 }

@@ -163,7 +163,7 @@ impl History {
             from: some(random, 25, |random| random.usize(0..self.agents)).filter(|_| !recursive),
             recursive,
             adopt: chance(random, 40),
-            faults: (0..random.usize(0..=5).div_ceil(2).min(2)).map(|_| fault(random)).collect(),
+            faults: (0..[0, 1, 1, 2, 2, 2][random.usize(..6)]).map(|_| fault(random)).collect(),
         }
     }
 }

@@ -9,7 +9,6 @@
 mod check;
 mod faults;
 mod history;
-mod link;
 mod model;
 mod trial;
 mod world;

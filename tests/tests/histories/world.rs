@@ -3,16 +3,14 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::SocketAddr;
 
 use fastrand::Rng;
 use sturdyref::capfile;
 use tests::user::{self, User};
-use tests::{Contents, Fleet, Machine, Properties, Tree, is_real, until};
+use tests::{Cable, Contents, Fleet, Machine, Properties, Tree, is_real, until};
 
 use crate::faults::HELD_BACK;
 use crate::history::{Event, History, Placing};
-use crate::link::{Link, Weather};
 use crate::model::{self, Replica};
 
 /// The dataset that the history is about, and the one below it.
@@ -21,9 +19,8 @@ pub(crate) const BELOW: &str = "data/below";
 
 /// A fleet, and what is known of its data.
 pub(crate) struct World {
-    // Dropped in this order.
+    // Dropped before the fleet.
     pub(crate) nodes: Vec<Node>,
-    pub(crate) weather: Weather,
     pub(crate) fleet: Fleet,
     /// By GUID, what a snapshot holds.
     pub(crate) truth: HashMap<u64, Contents>,
@@ -37,26 +34,25 @@ pub(crate) struct World {
 pub(crate) struct Node {
     pub(crate) machine: Machine,
     pub(crate) pool: String,
-    /// What is needed to start its agent, if it has one.
+    /// Its agent, if it has one.
     pub(crate) agent: Option<Agent>,
 }
 
 pub(crate) struct Agent {
     pub(crate) location: &'static str,
-    flags: Vec<String>,
-    _link: Link,
+    /// By which receivers reach it.
+    pub(crate) cable: Cable,
 }
 
 impl World {
     /// The fleet of a history, before anything happens.
     pub(crate) fn new(history: &History) -> Self {
         let fleet = Fleet::start();
-        let weather = Weather::default();
         let nodes = (0..history.machines())
-            .map(|number| Node::new(&fleet, number, number < history.agents, &weather))
+            .map(|number| Node::new(&fleet, number, number < history.agents))
             .collect();
         let datasets = if history.below { vec![DATASET, BELOW] } else { vec![DATASET] };
-        let world = Self { nodes, weather, fleet, truth: HashMap::new(), datasets, names: 0 };
+        let world = Self { nodes, fleet, truth: HashMap::new(), datasets, names: 0 };
         for dataset in &world.datasets {
             let node = &world.nodes[0];
             node.machine.zfs(&["create", &node.name(dataset)]);
@@ -222,7 +218,7 @@ impl World {
 }
 
 impl Node {
-    fn new(fleet: &Fleet, number: usize, has_agent: bool, weather: &Weather) -> Self {
+    fn new(fleet: &Fleet, number: usize, has_agent: bool) -> Self {
         let pool = format!("pool{number}");
         let name = format!("machine{number}");
         let mut machine = fleet.machine(&name, &[&pool]);
@@ -230,19 +226,8 @@ impl Node {
         machine.zfs(&["set", "quota=none", &pool]);
         let folder = fleet.path("");
         machine.wrap_zfs(&format!("DIR='{}'\nNAME={number}\n{HELD_BACK}", folder.display()));
-        let agent = has_agent.then(|| {
-            let port = 7000 + u16::try_from(number).unwrap();
-            let address = SocketAddr::from((machine.address(), port));
-            let link = Link::open(fleet.host_of_tests(), address, weather.clone());
-            let flags = vec![
-                "--capnp-listen-address".to_owned(),
-                format!("tcp:{address}"),
-                "--capnp-public-address".to_owned(),
-                link.address(),
-            ];
-            let location = ["datacenter-01", "datacenter-02"][number % 2];
-            Agent { location, flags, _link: link }
-        });
+        let location = ["datacenter-01", "datacenter-02"][number % 2];
+        let agent = has_agent.then(|| Agent { location, cable: machine.lay_cable() });
         let mut node = Self { machine, pool, agent };
         node.start_agent();
         node
@@ -250,9 +235,8 @@ impl Node {
 
     /// Starts its agent, if it has one.
     pub(crate) fn start_agent(&mut self) {
-        if let Some(Agent { location, flags, .. }) = &self.agent {
-            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-            self.machine.start_agent(location, &flags);
+        if let Some(Agent { location, cable }) = &self.agent {
+            self.machine.start_agent_behind(cable, location, &[]);
         }
     }
 
