@@ -128,7 +128,7 @@ fn a_full_pool_or_quota() {
         scene.receiver.properties().assert_only_new(&before, &[]);
     }
     // At once when it is hit, in ZFS's words, where it isn't; what has arrived stays.
-    fs::write(Scene::switch(&scene.sender, "tiny"), "").unwrap();
+    fs::write(scene.sender.path("tiny"), "").unwrap();
     for arguments in [&DOWNLOAD[..], &COPY] {
         let ran = scene.receiver.cli(arguments).expect(6).says("space quota exceeded");
         assert!(ran.stderr.lines().last().unwrap().contains("run the command again"), "{ran:#?}");

@@ -1,13 +1,15 @@
 //! Two machines: one sends, one receives. Streams can be held back at either end.
 
 use std::fs;
-use std::path::PathBuf;
 
 use serde_json::Value;
 use tests::{Fleet, Machine, Process, Tree, until};
 
 /// Holds one stream back after 1 MiB, while the file `held` exists, if the file `hold` tells of its
 /// kind, `send` or `receive`. The process that is started stays the one that sends or receives.
+///
+/// The file `broken` names a command that fails; with the file `tiny`, all streams are said to be of
+/// a byte.
 const HELD_BACK: &str = r#"
 slowly() {
     dd bs=64k count=16 iflag=fullblock 2>/dev/null
@@ -131,11 +133,6 @@ impl Scene {
         self.release(&self.sender);
         self.wait_for_silence();
         assert_ne!(self.receiver.get("home/data", "receive_resume_token"), "-");
-    }
-
-    /// A file that makes a machine's `zfs` behave otherwise.
-    pub(crate) fn switch(machine: &Machine, name: &str) -> PathBuf {
-        machine.path(name)
     }
 }
 

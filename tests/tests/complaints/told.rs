@@ -34,7 +34,7 @@ fn the_real_zfs_error_missing() {
     const WORDS: &str = "the moon is in the wrong phase";
     let scene = Scene::new(1 << 20);
     let breaks = |machine: &Machine, command: &str| {
-        let broken = Scene::switch(machine, "broken");
+        let broken = machine.path("broken");
         fs::write(&broken, command).unwrap();
         for arguments in [&DOWNLOAD[..], &COPY] {
             let ran = scene.receiver.cli(&[arguments, &["--timeout", "0s"]].concat());
