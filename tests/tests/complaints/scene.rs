@@ -105,8 +105,10 @@ impl Scene {
         let cli = self.receiver.start_cli(arguments);
         until("a stream that is held back", || at.path("holding").exists().then_some(()));
         if command == "send" {
-            until("a receive under way", || {
-                self.receiver.strays().iter().any(|it| it.is("receive")).then_some(())
+            until("a first receive that could be gone on with", || {
+                let token = ["get", "-Hp", "-o", "value", "receive_resume_token", "home/data"];
+                let got = self.receiver.try_zfs(&token);
+                (got.status == 0 && got.stdout.trim_end() != "-").then_some(())
             });
         }
         cli
