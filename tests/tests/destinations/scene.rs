@@ -6,6 +6,8 @@ use serde_json::Value;
 use tests::{Fleet, Machine, Process, Properties, Ran, Tree, is_real, until};
 
 pub(crate) const SENDER: &str = r"datacenter-01\sender\tank-01";
+/// Shown once the receiver can receive.
+const READY: &str = r"ready: datacenter-02\receiver\tank-02 (online)";
 /// As it is given to `copy`.
 const RECEIVER: &str = "datacenter-02/receiver/tank-02";
 
@@ -26,7 +28,7 @@ pub(crate) struct Scene {
     pub(crate) receiver: Machine,
     pub(crate) laptop: Machine,
     // Dropped last.
-    _fleet: Fleet,
+    fleet: Fleet,
 }
 
 /// Holds each `zfs send` back after 1 MiB, while the file `hold` exists.
@@ -61,10 +63,11 @@ impl Scene {
             machine.wrap_zfs(&script);
         }
         sender.start_agent("datacenter-01", &[]);
+        receiver.zfs(&["create", "-u", "tank-02/ready"]);
         receiver.start_agent("datacenter-02", &[]);
         sender.wait_registered();
-        receiver.wait_registered();
-        Self { sender, receiver, laptop, _fleet: fleet }
+        fleet.wait_for_show(&[READY]);
+        Self { sender, receiver, laptop, fleet }
     }
 
     /// Has the receiver's agent run with these flags from now on.
@@ -72,6 +75,9 @@ impl Scene {
         self.receiver.agent().stop();
         self.receiver.start_agent("datacenter-02", flags);
         self.receiver.wait_registered();
+        until("the receiver's pool", || {
+            (self.fleet.show(&["ready"]).stdout.trim_end() == READY).then_some(())
+        });
     }
 
     // --- the source

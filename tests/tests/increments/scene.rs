@@ -40,13 +40,13 @@ impl Scene {
         let mut sender = fleet.machine("sender", &["tank-01"]);
         let mut receiver = fleet.machine("receiver", &["tank-02"]);
         let laptop = fleet.machine("laptop", &["home"]);
-        sender.zfs(&["create", "tank-01/unrelated"]);
-        sender.start_agent("datacenter-01", &[]);
         receiver.zfs(&["set", "compression=gzip", "tank-02"]);
+        sender.zfs(&["create", "tank-01/unrelated"]);
+        receiver.zfs(&["create", "tank-02/unrelated"]);
+        sender.start_agent("datacenter-01", &[]);
         receiver.start_agent("datacenter-02", &[]);
-        sender.wait_registered();
-        receiver.wait_registered();
-        fleet.wait_for_show(&[&format!("unrelated: {SENDER} (online)")]);
+        let receiver_too = r"datacenter-02\receiver\tank-02 (online)";
+        fleet.wait_for_show(&[&format!("unrelated: {SENDER} (online), {receiver_too}")]);
         Self { sender, receiver, laptop, _fleet: fleet }
     }
 
