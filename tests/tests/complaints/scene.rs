@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use tests::{Fleet, Machine, Process, Tree, until};
+use tests::{Fleet, Machine, Process, Tree, is_real, until};
 
 /// Holds one stream back after 1 MiB, while the file `held` exists, if the file `hold` tells of its
 /// kind, `send` or `receive`. The process that is started stays the one that sends or receives.
@@ -41,6 +41,11 @@ exec "$ZFS" "$@""#;
 pub(crate) const SENDER: &str = r"datacenter-01\sender\tank";
 pub(crate) const DOWNLOAD: [&str; 4] = ["download", "data", "--to", "home/data"];
 pub(crate) const COPY: [&str; 3] = ["copy", "data", r"datacenter-02\receiver\home"];
+
+/// Seconds in which a source that isn't held back sends something, on whatever machine.
+pub(crate) fn stall() -> u32 {
+    if is_real() { 15 } else { 2 }
+}
 
 /// A machine that has datasets, and one that gets them.
 pub(crate) struct Scene {

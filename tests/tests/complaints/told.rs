@@ -4,7 +4,7 @@ use std::fs;
 
 use tests::Machine;
 
-use crate::scene::{COPY, DOWNLOAD, Scene};
+use crate::scene::{COPY, DOWNLOAD, Scene, stall};
 use crate::terminal;
 
 #[test]
@@ -15,7 +15,8 @@ fn progress_that_never_reaches_100_percent() {
     fs::write(scene.sender.path("hold"), "send").unwrap();
     // A guess that is far off, a source that stalls and several steps, all in one.
     fs::write(scene.sender.path("tiny"), "").unwrap();
-    let arguments = [&DOWNLOAD[..], &["--all-snapshots", "--stall", "2s"]].concat();
+    let stall = format!("{}s", stall());
+    let arguments = [&DOWNLOAD[..], &["--all-snapshots", "--stall", &stall]].concat();
     let (status, shown) = terminal::run(scene.receiver.cli_command(&arguments));
     assert!(status.success(), "{shown}");
     scene.release(&scene.sender);

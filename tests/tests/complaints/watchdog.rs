@@ -1,18 +1,18 @@
 //! Who doesn't send is noticed; who is slow, or busy, is left alone.
 
-use std::time::Duration;
-
-use crate::scene::{COPY, DOWNLOAD, Scene, document};
-use tests::{is_real, until};
+use crate::scene::{COPY, DOWNLOAD, Scene, document, stall};
+use tests::until;
 
 #[test]
 fn replication_stuck_with_no_watchdog() {
     let scene = Scene::new(4 << 20);
+    let stall = stall();
     for arguments in [&DOWNLOAD[..], &COPY] {
-        let arguments = [arguments, &["--json", "--stall", "2s"]].concat();
+        let stalled = format!("{stall}s");
+        let arguments = [arguments, &["--json", "--stall", &stalled]].concat();
         let cli = scene.begin(&scene.sender, "send", &arguments);
         // Nobody lets the stream go on: it is left for another one, from the same source.
-        let ran = cli.finish().ok().says("the source has sent nothing for 2 s");
+        let ran = cli.finish().ok().says(&format!("the source has sent nothing for {stall} s"));
         scene.release(&scene.sender);
         scene.wait_for_silence();
         let told = document(&ran);
@@ -25,13 +25,13 @@ fn replication_stuck_with_no_watchdog() {
 
 #[test]
 fn a_watchdog_that_kills_healthy_transfers() {
-    let stall = if is_real() { 10 } else { 1 };
+    let stall = stall();
     let scene = Scene::new(16 << 20);
     // The receiving `zfs` is busy, and takes nothing for longer than a source may send nothing.
     let flags = ["--json", "--progress", "json", "--stall", &format!("{stall}s")];
     let arguments = [&DOWNLOAD[..], &flags].concat();
     let mut cli = scene.begin(&scene.receiver, "receive", &arguments);
-    let told = |log: &str| log.matches(r#""event":"progress""#).count();
+    let told = |log: &str| u32::try_from(log.matches(r#""event":"progress""#).count()).unwrap();
     let before = told(&cli.log());
     until("progress that is told each second, for three times as long", || {
         assert!(cli.is_running(), "{}", cli.log());
@@ -40,6 +40,6 @@ fn a_watchdog_that_kills_healthy_transfers() {
     scene.release(&scene.receiver);
     let told = document(&cli.finish().ok());
     assert_eq!(told["retries"], 0, "{told:#}");
-    assert!(told["seconds"].as_f64().unwrap() > Duration::from_secs(stall as u64).as_secs_f64());
+    assert!(told["seconds"].as_f64().unwrap() > f64::from(stall));
     scene.assert_arrived("tank/data@one", "home/data@one");
 }
