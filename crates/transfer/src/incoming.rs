@@ -131,7 +131,7 @@ pub(crate) async fn receive(
         total += bytes.len() as u64;
         if let Err(reason) = reception.expected.check_size(total) {
             stop(process).await;
-            return reception.refused(reason);
+            return reception.refused_late(reason);
         }
         let written = tokio::select! {
             written = process.write_all(&bytes) => written,
@@ -155,7 +155,7 @@ pub(crate) async fn receive(
         };
         if let Err(error) = follower.follow(&bytes) {
             stop(process).await;
-            return reception.refused(error.to_string());
+            return reception.refused_late(error.to_string());
         }
     }
 }
@@ -202,14 +202,22 @@ impl Reception<'_> {
         }
     }
 
+    /// Nothing of the stream has been fed.
     fn refused(&self, reason: String) -> Ended {
-        Ended::Failed(Trouble::distrusted(Failure::new(
-            Code::Refused,
-            "receive",
-            self.target,
-            format!("the stream is not what was planned: {reason}"),
-            "Do not trust this source before you know why it sent that. Another one can be chosen with --from.",
-        )))
+        let remedy = "Do not trust this source before you know why it sent that. Another one can be chosen with --from.";
+        Ended::Failed(Trouble::distrusted(self.not_planned(reason, remedy)))
+    }
+
+    /// Some of it has been. That may be anything, and another source would complete it under the
+    /// right GUID: so nothing goes on with it by itself.
+    fn refused_late(&self, reason: String) -> Ended {
+        let remedy = "Do not trust this source, nor what it has sent: begin anew with --restart, from another one with --from.";
+        Ended::Failed(Trouble::permanent(self.not_planned(reason, remedy)))
+    }
+
+    fn not_planned(&self, reason: String, remedy: &str) -> Failure {
+        let reason = format!("the stream is not what was planned: {reason}");
+        Failure::new(Code::Refused, "receive", self.target, reason, remedy)
     }
 }
 
