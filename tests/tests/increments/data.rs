@@ -28,6 +28,8 @@ pub(crate) struct Data {
     pub(crate) path: &'static str,
     /// What is above it at the destinations.
     below: Option<&'static str>,
+    /// How many chapters its life has.
+    pub(crate) chapters: usize,
     /// Further arguments of `zfs create`.
     options: Vec<&'static str>,
     changes: u64,
@@ -35,7 +37,7 @@ pub(crate) struct Data {
 
 impl Data {
     pub(crate) fn new(kind: Kind, path: &'static str) -> Self {
-        Self { kind, path, below: None, options: Vec::new(), changes: 0 }
+        Self { kind, path, below: None, chapters: usize::MAX, options: Vec::new(), changes: 0 }
     }
 
     /// Created with these options.
@@ -46,6 +48,11 @@ impl Data {
     /// Transferred to below this dataset.
     pub(crate) fn below(self, parent: &'static str) -> Self {
         Self { below: Some(parent), ..self }
+    }
+
+    /// With a life of so many chapters.
+    pub(crate) fn living(self, chapters: usize) -> Self {
+        Self { chapters, ..self }
     }
 
     /// Its name at the source.

@@ -19,11 +19,11 @@ fn each_kind_of_data_goes_on_from_whatever_its_source_has_kept() {
     let mut all = vec![Data::new(Kind::Filesystem, "files"), Data::new(Kind::Volume, "volume")];
     // zfs-sim knows no encryption, and one size of blocks.
     if is_real() {
-        scene.encrypt_destinations("vault");
-        let large = ["-o", "recordsize=1M", "-o", "compression=zstd"];
         all.push(Data::new(Kind::Encrypted, "secret"));
-        all.push(Data::new(Kind::Filesystem, "large").with(&large));
-        all.push(Data::new(Kind::Filesystem, "plain").below("vault"));
+        // From a snapshot and from a bookmark.
+        let large = ["-o", "recordsize=1M", "-o", "compression=zstd"];
+        scene.create_parents("vault");
+        all.push(Data::new(Kind::Filesystem, "large").with(&large).below("vault").living(3));
     }
     scene.live(all, &CHAPTERS);
 }
