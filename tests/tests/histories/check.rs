@@ -97,6 +97,9 @@ impl World {
                 (fields.next().unwrap(), fields.next().unwrap())
             }));
         }
+        if !held.is_empty() {
+            eprintln!("  held: {held:?}");
+        }
         for (snapshot, tag) in &held {
             assert!(
                 listed.contains(&(snapshot.as_str(), tag.as_str())),

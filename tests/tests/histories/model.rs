@@ -64,6 +64,7 @@ pub(crate) enum Cause {
     NoSuchPlace,
     OnlyTheTarget,
     NoSuchSnapshot,
+    OnlyBookmarks,
     NothingInCommon,
     Ahead,
     NotOurs,
@@ -80,6 +81,7 @@ impl Cause {
             Self::NoSuchPlace => (3, "it is not at "),
             Self::OnlyTheTarget => (3, "is the destination itself"),
             Self::NoSuchSnapshot => (3, "have a snapshot '"),
+            Self::OnlyBookmarks => (3, "only bookmarks are left of its snapshots"),
             Self::NothingInCommon => (6, "no snapshot in common with the source"),
             Self::Ahead => (6, "the destination is ahead"),
             Self::NotOurs => (6, "was not made by zatlas"),
@@ -219,7 +221,9 @@ pub(crate) fn expect(all: &[Replica], wish: &Wish<'_>) -> Expected {
         None => newest(&naming(lineage, wish.path, pinned), &serving),
     };
     if goals.is_empty() {
-        return Expected::refused(Cause::NoSuchSnapshot);
+        let unnamed = wish.snapshot.is_none();
+        let cause = if unnamed { Cause::OnlyBookmarks } else { Cause::NoSuchSnapshot };
+        return Expected::refused(cause);
     }
     let mut expected = Expected::default();
     for goal in goals {
