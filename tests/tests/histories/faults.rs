@@ -103,10 +103,10 @@ impl World {
                 ran = node.machine.cli(arguments);
             }
         }
-        // Who begins while the sources are on their way back is told so, at once.
-        let away = ["tracker killed", "sending agent killed"];
-        if ran.status == 5 && struck.what.iter().any(|it| away.contains(it)) {
-            ran.says("it is only on what is offline");
+        // Who begins while others are on their way back is told so, at once.
+        if ran.status == 5 && struck.somebody_was_away() {
+            let told = ["it is only on what is offline", "is not connected"];
+            assert!(told.iter().any(|words| ran.stderr.contains(words)), "{ran:#?}");
             self.settle();
             struck.again += 1;
             ran = self.nodes[transfer.to].machine.cli(arguments);
@@ -225,6 +225,14 @@ impl World {
         node.machine.agent().kill();
         self.release();
         self.nodes[at].start_agent();
+    }
+}
+
+impl Struck {
+    /// Some agent was not to be reached for a while.
+    pub(crate) fn somebody_was_away(&self) -> bool {
+        let away = [Victim::Tracker, Victim::SendingAgent, Victim::ReceivingAgent];
+        away.iter().any(|victim| self.what.contains(&victim.name()))
     }
 }
 

@@ -99,12 +99,12 @@ fn judge(world: &mut World, transfer: &Transfer, report: &mut Report) -> bool {
     } else {
         refused(&expected, &ran, report);
     }
-    world.check_holds(false);
-    if ran.status == 0 && struck.what.contains(&"sending agent killed") {
-        // It may have been away when all others let go of what they held: the next run tells it.
-        world.settle();
+    world.settle();
+    if ran.status == 0 && struck.somebody_was_away() {
+        // When all others let go of what they held, perhaps: the next run tells it.
         world.nodes[transfer.to].machine.cli(&words).ok();
     }
+    world.check_holds(false);
     ran.status == 0
 }
 
