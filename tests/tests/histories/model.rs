@@ -156,7 +156,7 @@ impl Replica {
     }
 
     /// Whether the tracker's word on it is the same.
-    pub(crate) fn is(&self, known: &schema::Replica, pool: &str) -> bool {
+    pub(crate) fn is(&self, known: &schema::Replica, nodes: &[Node]) -> bool {
         let same = |own: &[Snapshot], known: &[zfs::Snapshot]| {
             let mut own: Vec<_> = own.iter().map(|it| (it.guid, it.label.as_str())).collect();
             let mut known: Vec<_> = known.iter().map(|it| (it.guid.0, it.label.as_str())).collect();
@@ -165,7 +165,7 @@ impl Replica {
             own == known
         };
         known.online
-            && known.place.pool.as_str() == pool
+            && known.place.pool.as_str() == nodes[self.node].pool
             && known.name.as_str() == self.path
             && same(&self.snapshots, &known.snapshots)
             && same(&self.bookmarks, &known.bookmarks)

@@ -16,6 +16,8 @@ use crate::model::{self, Replica};
 /// The dataset that the history is about, and the one below it.
 pub(crate) const DATASET: &str = "data";
 pub(crate) const BELOW: &str = "data/below";
+/// An empty one that each machine has: by it is seen which of them are connected.
+const EVERYWHERE: &str = "everywhere";
 
 /// A fleet, and what is known of its data.
 pub(crate) struct World {
@@ -190,30 +192,44 @@ impl World {
         self.nodes.iter().map(|node| node.machine.properties()).collect()
     }
 
-    /// Waits until the tracker knows of all there is.
+    /// Waits until all machines are connected, and the tracker knows of all they have.
     pub(crate) fn settle(&self) -> Vec<Properties> {
-        let all = self.properties();
-        let there = model::replicas(&self.nodes, &all);
         let capability = capfile::read(self.fleet.cap("user")).unwrap();
-        for dataset in &self.datasets {
-            let named = |replica: &&Replica| replica.has_agent && replica.path == *dataset;
-            let expected: Vec<&Replica> =
-                there.iter().filter(named).filter(|replica| !replica.unfinished).collect();
-            until(&format!("the tracker to know all of {dataset}"), || {
-                if self.fleet.show(&[dataset]).status != 0 {
-                    return None;
+        let mut last = Vec::new();
+        until("the tracker to know all", || {
+            // A copy whose cli was killed may go on for a while.
+            let all = self.properties();
+            let mut there = model::replicas(&self.nodes, &all);
+            there.retain(|replica| replica.has_agent && !replica.unfinished);
+            let mut known: Vec<schema::Replica> = Vec::new();
+            for dataset in self.datasets.iter().chain(&[EVERYWHERE]) {
+                if self.fleet.show(&[dataset]).status == 0 {
+                    known.extend(user::run(async {
+                        let user = User::open(&capability, schema::PROTOCOL).await.unwrap();
+                        user.broker(dataset).await.replicas().await
+                    }));
                 }
-                let known = user::run(async {
-                    let user = User::open(&capability, schema::PROTOCOL).await.unwrap();
-                    user.broker(dataset).await.replicas().await
-                });
-                let is_known = |replica: &Replica| {
-                    known.iter().any(|known| replica.is(known, &self.nodes[replica.node].pool))
-                };
-                expected.iter().all(|replica| is_known(replica)).then_some(())
-            });
-        }
-        all
+            }
+            let is_known = |it: &Replica| known.iter().any(|known| it.is(known, &self.nodes));
+            let unknown: Vec<&Replica> = there.iter().filter(|it| !is_known(it)).collect();
+            let unknown: Vec<_> =
+                unknown.into_iter().filter(|it| self.is_told(it, &there)).collect();
+            let done = unknown.is_empty();
+            let unknown = unknown.into_iter().map(|it| format!("{it:?}")).collect();
+            if !done && last != unknown {
+                eprintln!("  not known yet: {unknown:#?}");
+            }
+            last = unknown;
+            done.then_some(all)
+        })
+    }
+
+    /// Whether who asks for one of the datasets is told of this one: it has its name, or a snapshot
+    /// that one of its name has.
+    fn is_told(&self, replica: &Replica, all: &[Replica]) -> bool {
+        let is_named = |it: &Replica| it.path == EVERYWHERE || self.datasets.contains(&&*it.path);
+        let shares = |it: &Replica| it.snapshots.iter().any(|entry| replica.has(entry.guid));
+        is_named(replica) || all.iter().any(|it| is_named(it) && shares(it))
     }
 }
 
@@ -224,6 +240,7 @@ impl Node {
         let mut machine = fleet.machine(&name, &[&pool]);
         // Set as it is, so that its source is the same after it was set to something else.
         machine.zfs(&["set", "quota=none", &pool]);
+        machine.zfs(&["create", &format!("{pool}/{EVERYWHERE}")]);
         let folder = fleet.path("");
         machine.wrap_zfs(&format!("DIR='{}'\nNAME={number}\n{HELD_BACK}", folder.display()));
         let location = ["datacenter-01", "datacenter-02"][number % 2];
