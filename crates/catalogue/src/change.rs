@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zfs::{DatasetPath, Guid, Properties, Snapshot};
 
 use crate::model::{Identity, MachineId};
+use crate::release::Release;
 use crate::role::Role;
 
 /// One step. A catalogue is the sum of its changes; applying one twice is applying it once.
@@ -20,12 +21,16 @@ pub enum Change {
     MachineGone(Arc<MachineId>),
     /// A pool is known, or was seen again.
     Pool(Arc<Place>, PoolRecord),
-    /// A pool is gone, with all its datasets.
+    /// A pool is gone, with all its datasets, and with what it was to be told.
     PoolGone(Arc<Place>),
     /// A dataset is new, or has changed.
     Dataset(Arc<Place>, Arc<DatasetPath>, Arc<Content>),
     /// A dataset is gone.
     DatasetGone(Arc<Place>, Arc<DatasetPath>),
+    /// A place is to be told of a release, since so many seconds of Unix time.
+    Owed(Release, i64),
+    /// A place was told of a release, or needs not be told any more.
+    Released(Release),
 }
 
 /// What is remembered of a machine.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use schema::{Location, Machine, Place};
 use serde::{Deserialize, Serialize};
-use zfs::DatasetPath;
+use zfs::{DatasetPath, PoolName};
 
 use crate::change::{Change, Content, MachineRecord, PoolRecord};
 use crate::lineage::Lineage;
+use crate::release::Release;
 use crate::role::Role;
 use crate::session::Epoch;
 
@@ -31,6 +32,12 @@ impl MachineId {
     pub fn of(place: &Place) -> Self {
         Self { location: place.location.clone(), machine: place.machine.clone() }
     }
+
+    /// The place of a pool of the machine.
+    pub fn place(&self, pool: &PoolName) -> Place {
+        let Self { location, machine } = self.clone();
+        Place { location, machine, pool: pool.clone() }
+    }
 }
 
 impl fmt::Display for MachineId {
@@ -51,6 +58,8 @@ pub struct Catalogue {
     pub(crate) datasets: BTreeMap<Arc<DatasetPath>, Vec<Held>>,
     /// Of all that is in `datasets`.
     pub(crate) lineage: Lineage,
+    /// What places are to be told, and since when, in Unix seconds.
+    pub(crate) owed: BTreeMap<Release, i64>,
     pub(crate) sessions: HashMap<Epoch, Arc<MachineId>>,
     pub(crate) last_epoch: u64,
 }
@@ -102,6 +111,7 @@ impl Catalogue {
             Change::PoolGone(place) => {
                 let pool = self.pools.remove(&place).unwrap_or_default();
                 pool.datasets.iter().for_each(|name| self.remove_replica(&place, name));
+                self.owed.retain(|release, _| release.place != place);
             }
             Change::Dataset(place, name, content) => {
                 let name = self.add_replica(Arc::clone(&place), name, content);
@@ -112,6 +122,12 @@ impl Catalogue {
                 if let Some(pool) = self.pools.get_mut(&place) {
                     pool.datasets.remove(&name);
                 }
+            }
+            Change::Owed(release, since) => {
+                self.owed.insert(release, since);
+            }
+            Change::Released(release) => {
+                self.owed.remove(&release);
             }
         }
     }

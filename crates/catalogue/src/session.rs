@@ -93,14 +93,10 @@ impl Catalogue {
         if let Some(replaced) = replaced {
             changes.extend(self.disconnect(replaced, now));
         }
-        let place = |pool: &PoolName| Place {
-            location: id.location.clone(),
-            machine: id.machine.clone(),
-            pool: pool.clone(),
-        };
         let gone = self.pools_of(&id).filter(|(place, _)| !pools.contains(&place.pool));
         changes.extend(gone.map(|(place, _)| Change::PoolGone(Arc::clone(place))));
-        let new = pools.iter().map(place).filter(|place| !self.pools.contains_key(place));
+        let new =
+            pools.iter().map(|pool| id.place(pool)).filter(|place| !self.pools.contains_key(place));
         changes
             .extend(new.map(|place| Change::Pool(Arc::new(place), PoolRecord { last_seen: None })));
         self.apply_all(&changes);

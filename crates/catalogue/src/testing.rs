@@ -8,7 +8,7 @@ use schema::Place;
 use zfs::{DatasetPath, Guid, Kind, PoolName, Properties, Snapshot};
 
 use crate::lineage::Lineage;
-use crate::{Catalogue, Change, Content, Epoch, Identity, MachineId, Role, Update};
+use crate::{Catalogue, Change, Content, Epoch, Identity, MachineId, Release, Role, Update};
 
 pub(crate) fn machine(text: &str) -> MachineId {
     let (location, machine) = schema::place::parse_machine(text).unwrap();
@@ -29,6 +29,14 @@ pub(crate) fn pool(text: &str) -> PoolName {
 
 pub(crate) fn pools(names: &[&str]) -> BTreeSet<PoolName> {
     names.iter().map(|name| pool(name)).collect()
+}
+
+pub(crate) fn release(at: &str, dataset: &str, transfer: u8) -> Release {
+    Release {
+        place: Arc::new(place(at)),
+        dataset: Arc::new(path(dataset)),
+        transfer: format!("{transfer:016x}").parse().unwrap(),
+    }
 }
 
 /// A filesystem with one snapshot for each GUID.
@@ -79,6 +87,8 @@ pub(crate) enum Operation {
     Disconnect { session: usize },
     Forget { machine: usize },
     Issue { role: usize },
+    Owe { machine: usize, pool: usize, dataset: usize, transfer: u8 },
+    Released { machine: usize, pool: usize },
 }
 
 const MACHINES: [&str; 3] = [r"dc\m", r"dc\m-2", r"dc-2\m"];
@@ -102,6 +112,10 @@ pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
         1 => session.clone().prop_map(|session| O::Heartbeat { session }),
         2 => session.prop_map(|session| O::Disconnect { session }),
         1 => three.clone().prop_map(|machine| O::Forget { machine }),
+        2 => (three.clone(), three.clone(), 0..4usize, 0..2u8).prop_map(
+            |(machine, pool, dataset, transfer)| O::Owe { machine, pool, dataset, transfer }
+        ),
+        1 => (three.clone(), three.clone()).prop_map(|(machine, pool)| O::Released { machine, pool }),
         1 => three.prop_map(|role| O::Issue { role }),
     ];
     prop::collection::vec(one, 0..40)
@@ -155,6 +169,15 @@ pub(crate) fn run(
         Operation::Forget { machine: id } => {
             catalogue.forget(&machine(MACHINES[id])).map(|(_, changes)| changes).unwrap_or_default()
         }
+        Operation::Owe { machine, pool, dataset, transfer } => {
+            let at = format!(r"{}\{}", MACHINES[machine], POOLS[pool]);
+            catalogue.owe(release(&at, PATHS[dataset], transfer), now)
+        }
+        Operation::Released { machine, pool } => {
+            let at = place(&format!(r"{}\{}", MACHINES[machine], POOLS[pool]));
+            let first = catalogue.owed(&at).into_iter().next();
+            first.map(|release| catalogue.released(release)).unwrap_or_default()
+        }
         Operation::Issue { role } => catalogue.issue(&ROLES[role].parse::<Role>().unwrap()),
     }
 }
@@ -182,6 +205,7 @@ pub(crate) fn check(catalogue: &Catalogue) {
         assert!(!pool.online || machine.session.is_some(), "{place} is online without a session");
         assert!(pool.datasets.iter().all(|name| catalogue.replica(place, name).is_some()));
     }
+    assert!(catalogue.owed.keys().all(|release| catalogue.pools.contains_key(&release.place)));
     let mut lineage = Lineage::default();
     for (name, replicas) in &catalogue.datasets {
         replicas.iter().for_each(|held| lineage.add(name, &held.content));

@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod place;
 pub mod replica;
 pub mod text;
+pub mod transfer_id;
 pub mod wire;
 
 pub use failure::{Code, Failure};
@@ -23,6 +24,7 @@ pub use generated::{
 pub use hold::Hold;
 pub use place::{Destination, Location, Machine, Place, PlaceError};
 pub use replica::Replica;
+pub use transfer_id::{TransferId, TransferIdError};
 
 /// The protocol's version: two programs of different versions refuse each other.
 pub const PROTOCOL: u16 = 2;

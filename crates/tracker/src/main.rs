@@ -13,6 +13,7 @@ mod last_start;
 mod line;
 mod meeting;
 mod relays;
+mod releases;
 mod restorer;
 mod run;
 mod serve;

@@ -21,7 +21,7 @@ use zfs::process::{Depth, OperationError, Zfs};
 use zfs::{DatasetName, Guid, HoldTag, PoolName, SnapshotName};
 
 use self::book::{Book, Key, Note};
-use self::tag::{Tags, TransferId};
+use self::tag::Tags;
 use crate::failure::zfs_failure;
 
 pub use self::book::BookError;
@@ -38,8 +38,7 @@ struct Shared {
     zfs: Zfs,
     tags: Tags,
     book: Mutex<Book>,
-    /// Of each pool: taken by those who hold, and alone by who lets go of what seems to be out of
-    /// use. A pool that hangs keeps only its own holds waiting.
+    /// Of each pool: taken by those who hold, and alone by who lets go of what is out of use. A pool that hangs keeps only its own holds waiting.
     gates: Mutex<HashMap<PoolName, Arc<RwLock<()>>>>,
 }
 
@@ -70,7 +69,7 @@ impl Holds {
         transfer: &str,
         destination: &str,
     ) -> Result<(), Failure> {
-        let transfer = TransferId::parse(transfer)?;
+        let transfer = tag::parse(transfer)?;
         let tag = self.0.tags.tag(transfer)?;
         let gate = self.gate(snapshot.dataset().pool());
         let _open = gate.read().await;
@@ -87,13 +86,16 @@ impl Holds {
         dataset: &DatasetName,
         transfer: &str,
     ) -> Result<(), Failure> {
-        let transfer = TransferId::parse(transfer)?;
+        let transfer = tag::parse(transfer)?;
         // Most transfers find nothing to do, and hold nothing. What a lost book doesn't know of is
         // let go in time.
         if !self.book(|book| book.mentions(transfer)) {
             return Ok(());
         }
         let tag = self.0.tags.tag(transfer)?;
+        // Who holds for the same transfer's next run does so after this.
+        let gate = self.gate(dataset.pool());
+        let _closed = gate.write().await;
         let holds = match self.0.zfs.holds(dataset, Depth::Alone).await {
             Err(error) if error.is_not_found() => return Ok(()),
             holds => holds.map_err(|error| zfs_failure(&error))?,

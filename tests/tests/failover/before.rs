@@ -4,7 +4,7 @@ use tests::Properties;
 
 use crate::scene::{Scene, TARGET};
 
-/// What a source that can't be reached keeps of a transfer: its hold, for 7 days.
+/// What a source that can't be reached keeps of a transfer: its hold, until it is back.
 const OF_A_HOLD: [&str; 2] = ["holds", "userrefs"];
 
 pub(crate) struct Before {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tests::{Tree, is_real};
+use tests::{Tree, is_real, until};
 
 use crate::scene::{LITTLE, Scene, Summary, TARGET, Way};
 use crate::{encryption, large_blocks};
@@ -28,6 +28,16 @@ fn dies_twice(scene: &mut Scene, way: Way, label: &str, whole: u64) {
         encryption::load_key(&scene.receiver, TARGET);
     }
     scene.assert_arrived(label, &contents);
+
+    // The dead are told that they need hold nothing more, though nobody runs who asked for that.
+    scene.fleet.tracker().kill();
+    scene.fleet.start_tracker();
+    for number in 0..2 {
+        scene.sources[number].start_agent();
+        let source = &scene.sources[number];
+        let is_free = || source.machine.zfs(&["holds", "-H", &source.snapshot(label)]).is_empty();
+        until(&format!("nothing held at {}", source.place()), || is_free().then_some(()));
+    }
 
     let sources = summary.sources();
     let places: Vec<String> = scene.sources.iter().map(|source| source.place()).collect();

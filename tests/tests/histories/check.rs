@@ -72,9 +72,14 @@ impl World {
         }
     }
 
-    /// Nothing of ours is held but what `cli holds` lists; nothing at all if all is `done`.
+    /// Nothing is held any more; who was away when it was to let go hears of that only now.
+    pub(crate) fn check_nothing_held(&self) {
+        until("nothing held", || self.held().is_empty().then_some(()));
+    }
+
+    /// Nothing of ours is held but what `cli holds` lists.
     #[track_caller]
-    pub(crate) fn check_holds(&self, done: bool) {
+    pub(crate) fn check_holds(&self) {
         let ran = self.nodes[0].machine.cli(&["holds", "--json"]).ok();
         let listed: Value = serde_json::from_str(&ran.stdout).expect("JSON");
         let listed: BTreeSet<(&str, &str)> = listed
@@ -83,6 +88,21 @@ impl World {
             .iter()
             .map(|hold| (hold["snapshot"].as_str().unwrap(), hold["tag"].as_str().unwrap()))
             .collect();
+        // After that, since more may be let go of meanwhile.
+        let held = self.held();
+        if !held.is_empty() {
+            eprintln!("  held: {held:?}");
+        }
+        for (snapshot, tag) in &held {
+            assert!(
+                listed.contains(&(snapshot.as_str(), tag.as_str())),
+                "{tag} on {snapshot} is held, and `cli holds` lists only {listed:?}"
+            );
+        }
+    }
+
+    /// All holds: snapshot and tag.
+    fn held(&self) -> Vec<(String, String)> {
         let mut held = Vec::new();
         for node in &self.nodes {
             let snapshots =
@@ -97,16 +117,7 @@ impl World {
                 (fields.next().unwrap(), fields.next().unwrap())
             }));
         }
-        if !held.is_empty() {
-            eprintln!("  held: {held:?}");
-        }
-        for (snapshot, tag) in &held {
-            assert!(
-                listed.contains(&(snapshot.as_str(), tag.as_str())),
-                "{tag} on {snapshot} is held, and `cli holds` lists only {listed:?}"
-            );
-        }
-        assert!(!done || held.is_empty(), "still held: {held:?}");
+        held
     }
 
     /// All datasets there are.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
     WriteTransaction,
 };
 use schema::Place;
@@ -18,6 +18,7 @@ use zfs::DatasetPath;
 use super::{FORMAT, OpenError};
 use crate::change::Change;
 use crate::model::{Catalogue, MachineId};
+use crate::release::Release;
 
 type Definition = TableDefinition<'static, &'static str, &'static [u8]>;
 type Records<'t> = Table<'t, &'static str, &'static [u8]>;
@@ -32,9 +33,16 @@ const MACHINES: Definition = TableDefinition::new("machines");
 const POOLS: Definition = TableDefinition::new("pools");
 /// `location\machine\pool\path`: a `Content`. No name holds a backslash.
 const DATASETS: Definition = TableDefinition::new("datasets");
+/// `location\machine\pool\path\transfer`: since when the place is to be told of the release, in
+/// Unix seconds. The earliest files lack it.
+const OWED: TableDefinition<'_, &str, i64> = TableDefinition::new("owed");
 
 fn dataset_key(place: &Place, path: &DatasetPath) -> String {
     format!("{place}\\{path}")
+}
+
+fn release_key(Release { place, dataset, transfer }: &Release) -> String {
+    format!("{}\\{transfer}", dataset_key(place, dataset))
 }
 
 pub(super) fn make(database: &Database) -> Result<(), redb::Error> {
@@ -63,6 +71,7 @@ struct Tables<'t> {
     machines: Records<'t>,
     pools: Records<'t>,
     datasets: Records<'t>,
+    owed: Table<'t, &'static str, i64>,
 }
 
 impl<'t> Tables<'t> {
@@ -72,6 +81,7 @@ impl<'t> Tables<'t> {
             machines: transaction.open_table(MACHINES)?,
             pools: transaction.open_table(POOLS)?,
             datasets: transaction.open_table(DATASETS)?,
+            owed: transaction.open_table(OWED)?,
         })
     }
 
@@ -90,12 +100,19 @@ impl<'t> Tables<'t> {
                 // All keys that begin with the place and a backslash; `]` comes next in ASCII.
                 let (first, end) = (format!("{place}\\"), format!("{place}]"));
                 self.datasets.retain_in(first.as_str()..end.as_str(), |_, _| false)?;
+                self.owed.retain_in(first.as_str()..end.as_str(), |_, _| false)?;
             }
             Change::Dataset(place, path, content) => {
                 put(&mut self.datasets, dataset_key(place, path), &**content)?;
             }
             Change::DatasetGone(place, path) => {
                 self.datasets.remove(dataset_key(place, path).as_str())?;
+            }
+            Change::Owed(release, since) => {
+                self.owed.insert(release_key(release).as_str(), since)?;
+            }
+            Change::Released(release) => {
+                self.owed.remove(release_key(release).as_str())?;
             }
         }
         Ok(())
@@ -162,7 +179,31 @@ fn read(transaction: &ReadTransaction, catalogue: &mut Catalogue) -> Result<(), 
         let path = Arc::new(path.parse().map_err(text)?);
         catalogue.apply(Change::Dataset(place, path, Arc::new(content)));
         Ok(())
-    })
+    })?;
+    read_owed(transaction, catalogue)
+}
+
+fn read_owed(transaction: &ReadTransaction, catalogue: &mut Catalogue) -> Result<(), String> {
+    let owed = match transaction.open_table(OWED) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+        owed => owed.map_err(text)?,
+    };
+    for entry in owed.iter().map_err(text)? {
+        let (key, since) = entry.map_err(text)?;
+        let mut parts = key.value().rsplitn(3, '\\');
+        let (Some(transfer), Some(dataset), Some(place)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Err("a release's key is too short".to_owned());
+        };
+        let release = Release {
+            place: Arc::new(place.parse().map_err(text)?),
+            dataset: Arc::new(dataset.parse().map_err(text)?),
+            transfer: transfer.parse().map_err(text)?,
+        };
+        catalogue.apply(Change::Owed(release, since.value()));
+    }
+    Ok(())
 }
 
 fn text(error: impl Display) -> String {

@@ -117,6 +117,21 @@ fn a_file_of_a_later_version_is_an_error_that_says_so() {
 }
 
 #[test]
+fn a_file_that_owes_nothing_yet_is_read() {
+    let (_folder, path) = folder();
+    let (store, mut catalogue) = Store::open(&path).unwrap();
+    drop(store.write(catalogue.issue(&Role::Admin)));
+    drop(store);
+    let database = Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let owed = redb::TableDefinition::<&str, i64>::new("owed");
+    assert!(transaction.delete_table(owed).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+    assert_eq!(Store::open(&path).unwrap().1, catalogue);
+}
+
+#[test]
 fn a_file_in_use_is_an_error_that_says_so() {
     let (_folder, path) = folder();
     let (_store, _) = Store::open(&path).unwrap();

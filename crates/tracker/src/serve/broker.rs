@@ -5,12 +5,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use capnp::Error;
-use futures::future::join_all;
 use schema::agent_capnp::agent;
 use schema::broker_capnp::{broker, rendezvous};
-use schema::{Failure, Place, Replica, outcome, wire};
+use schema::{Place, outcome, wire};
 use sturdyref::{Auth, Fingerprint};
-use tokio::sync::oneshot;
 use zfs::DatasetPath;
 
 use super::answer::{NoAnswer, answer};
@@ -86,49 +84,16 @@ impl broker::Server for Broker {
         params: broker::ReleaseParams,
         mut results: broker::ReleaseResults,
     ) -> Result<(), Error> {
-        let transfer = params.get()?.get_transfer()?.to_str()?;
+        let transfer = wire::parse(params.get()?.get_transfer()?)?;
         let checked = self.tracker.check(&self.grant);
         if checked.is_ok() {
-            self.let_go(transfer).await;
+            self.tracker.release(&self.name, transfer).await;
         }
         outcome::write_nothing(results.get().init_outcome(), checked)
     }
 }
 
 impl Broker {
-    /// Has all who are online let go of what they hold for a transfer, also if the caller goes
-    /// meanwhile. Who can't be asked lets go in time.
-    async fn let_go(&self, transfer: &str) {
-        const OPERATION: &str = "release the holds on";
-        let replicas = self.tracker.catalogue.borrow().replicas(&self.name, now());
-        let ask = |Replica { place, name, .. }: Replica| {
-            let line = self.tracker.line_to(OPERATION, &place).ok()?;
-            let mut request = line.agent.release_transfer_request();
-            let mut params = request.get();
-            params.set_transfer(transfer);
-            params.set_pool(place.pool.as_str());
-            params.set_dataset(name.as_str());
-            let answer = request.send().promise;
-            Some(async move {
-                let answer = line.ask_soon(OPERATION, &name, answer).await?;
-                let read = answer.get().and_then(|answer| outcome::read(answer.get_outcome()?));
-                let failed = |error| Failure::from_exception(OPERATION, &name, &error);
-                read.map_err(failed)?.map(drop)
-            })
-        };
-        let asked = join_all(replicas.into_iter().filter_map(ask));
-        let (tell, told) = oneshot::channel();
-        self.tracker.chores.begin(async move {
-            for failure in asked.await.into_iter().filter_map(Result::err) {
-                tracing::warn!(%failure, "a hold stays until it expires");
-            }
-            // The caller may be gone.
-            let _ = tell.send(());
-        });
-        // It fails only while the tracker ends.
-        let _ = told.await;
-    }
-
     /// The key that the receiver will show: none without TLS, and never none with it.
     fn receiver(&self, bytes: &[u8]) -> Result<Option<Fingerprint>, Error> {
         match (self.tracker.issuer.auth, <[u8; 32]>::try_from(bytes)) {

@@ -53,7 +53,11 @@ impl session::Server for Session {
         let epoch = self.line.epoch;
         let changes =
             self.tracker.catalogue.borrow_mut().set_pool_state(epoch, &pool, online, now());
-        self.save(changes.map_err(|error| failures::session(&error))?).await
+        let changes = changes.map_err(|error| failures::session(&error))?;
+        if online {
+            self.tracker.catch_up(&self.line, &pool);
+        }
+        self.save(changes).await
     }
 
     async fn update(

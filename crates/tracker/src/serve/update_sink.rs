@@ -44,6 +44,7 @@ impl UpdateSink {
         let catalogue = &self.session.tracker.catalogue;
         let changes = catalogue.borrow_mut().update(line.epoch, &self.pool, update, now());
         let changes = changes.map_err(|error| failures::session(&error))?;
+        self.session.tracker.catch_up(line, &self.pool);
         let count = changes.len();
         tracing::debug!(machine = %line.machine, pool = %self.pool, changes = count, "update");
         Ok(self.session.save(changes).await?)

@@ -9,10 +9,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use schema::TransferId;
 use serde::{Deserialize, Serialize};
 use zfs::Guid;
-
-use super::tag::TransferId;
 
 /// More holds than this aren't kept in mind, nor put: each rewrites the file.
 const MOST: usize = 10_000;

@@ -169,7 +169,7 @@ async fn a_hold_expires_7_days_after_its_last_use_and_not_before() {
     // A later use counts, the first one doesn't.
     hold(&holds, "tank/a@s", 1, T1).await;
     holds.book(|book| {
-        let key = Key { guid: Guid(1), transfer: TransferId::parse(T1).unwrap() };
+        let key = Key { guid: Guid(1), transfer: T1.parse().unwrap() };
         book.used(key, DESTINATION, used + 3 * DAY).unwrap();
     });
     holds.expire(&pools(), used + 8 * DAY).await.unwrap();
@@ -192,7 +192,7 @@ async fn what_is_asked_for_while_it_expires_stays() {
     while gate.try_read().is_ok() {
         tokio::task::yield_now().await;
     }
-    let key = Key { guid: Guid(1), transfer: TransferId::parse(T1).unwrap() };
+    let key = Key { guid: Guid(1), transfer: T1.parse().unwrap() };
     holds.book(|book| book.used(key, DESTINATION, later)).unwrap();
     drop(asking);
     expiring.await.unwrap().unwrap();
@@ -363,7 +363,7 @@ async fn the_book_forgets_what_is_gone_but_not_what_is_out_of_sight() {
 async fn what_was_just_asked_for_stays_in_the_book_until_it_is_held() {
     let machine = Machine::new();
     let holds = machine.agent("m");
-    let key = Key { guid: Guid(1), transfer: TransferId::parse(T1).unwrap() };
+    let key = Key { guid: Guid(1), transfer: T1.parse().unwrap() };
     let begun = now();
     holds.book(|book| book.used(key, DESTINATION, begun)).unwrap();
     // A listing that began before it sees no hold yet.
