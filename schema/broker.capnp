@@ -17,7 +17,8 @@ interface Broker {
   # A Broker for one dataset reaches the replicas that it lists and no others.
 
   release @2 (transfer :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
-  # Has every online machine with a replica let go of what it holds for this transfer.
+  # Has every machine with a replica let go of what it holds for this transfer: those that are
+  # offline, as soon as they are back.
 }
 
 struct Offer {

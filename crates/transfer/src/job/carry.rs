@@ -144,8 +144,8 @@ impl Transfer {
         }
     }
 
-    /// Has everyone let go of what they hold for this transfer. What can't be asked lets go by
-    /// itself, 7 days later.
+    /// Has everyone let go of what they hold for this transfer. If the tracker is away, that is
+    /// left to the next run, or to the 7 days.
     async fn release(&self) {
         self.held.borrow_mut().clear();
         let released = self.unless_cancelled(self.tools.broker.release(&self.id)).await;
