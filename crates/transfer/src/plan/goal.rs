@@ -266,14 +266,13 @@ impl<'a> Choosing<'a> {
 
     /// The newest snapshot that can be had now, with a warning where a newer one is known of.
     fn newest(&self) -> Result<Chosen, Failure> {
-        // createtxg orders within a pool, so each replica's newest is its last; creation across.
         let last = |replica: &'a Replica| replica.snapshots.iter().max_by_key(|s| s.createtxg);
         let last_here = |replica: &&'a Replica| {
             let here = replica.snapshots.iter().filter(|snapshot| self.can_be_had(snapshot));
             here.max_by_key(|snapshot| snapshot.createtxg)
         };
-        let candidates = self.naming.iter().filter_map(last_here);
-        let Some(newest) = candidates.max_by_key(|s| (s.creation, s.createtxg)) else {
+        let candidates = self.naming.iter().filter_map(last_here).collect();
+        let Some(newest) = self.newest_of(candidates) else {
             let off: Vec<&Replica> =
                 self.naming.iter().copied().filter(|replica| last(replica).is_some()).collect();
             return Err(match self.wish.from {
@@ -291,6 +290,24 @@ impl<'a> Choosing<'a> {
             ))
         });
         Ok(Chosen { warnings: newer.collect(), goal: Goal::Existing(chosen.clone()) })
+    }
+
+    /// createtxg orders within a pool: what a replica has before another one is older, whatever the
+    /// clocks said. Between those that no replica orders, the clocks decide.
+    fn newest_of(&self, candidates: Vec<&'a Snapshot>) -> Option<&'a Snapshot> {
+        let guids: HashSet<Guid> = candidates.iter().map(|snapshot| snapshot.guid).collect();
+        let mut older = HashSet::new();
+        for replica in &self.named {
+            let mut both: Vec<&Snapshot> = replica
+                .snapshots
+                .iter()
+                .filter(|snapshot| guids.contains(&snapshot.guid))
+                .collect();
+            both.sort_by_key(|snapshot| snapshot.createtxg);
+            both.pop();
+            older.extend(both.into_iter().map(|snapshot| snapshot.guid));
+        }
+        candidates.into_iter().max_by_key(|it| (!older.contains(&it.guid), it.creation))
     }
 
     /// The snapshot as it is called where it may well come from: elsewhere it may be renamed.

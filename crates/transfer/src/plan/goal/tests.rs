@@ -136,6 +136,16 @@ fn createtxg_orders_within_a_pool_whatever_the_clock_said() {
 }
 
 #[test]
+fn createtxg_says_nothing_across_pools() {
+    // Taken within a second; the copy of the first came into a pool that is far on.
+    let mut copy = replica("m2", &[(1, 10)]);
+    copy.snapshots[0].createtxg = 1000;
+    let source = || replica("m1", &[(1, 10), (2, 10)]);
+    assert_eq!(chosen(&[source(), copy.clone()], None, None), "2");
+    assert_eq!(chosen(&[copy, source()], None, None), "2");
+}
+
+#[test]
 fn the_same_name_is_not_the_same_data() {
     let ours = || replica("m1", &[(1, 10)]);
     let theirs = || replica("m2", &[(7, 70)]);
