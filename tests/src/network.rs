@@ -92,9 +92,11 @@ impl Drop for Network {
     fn drop(&mut self) {
         if is_real() {
             for n in 1..=self.hosts.get() {
-                // The other end of its cable goes with it.
-                let namespace = Host(n).namespace();
-                let _ = Command::new("ip").args(["netns", "delete", &namespace]).status();
+                let ip = |arguments: &[&str]| drop(Command::new("ip").args(arguments).status());
+                // A namespace ends only some time after its deletion, and its end of the cable with
+                // it. Like this it is gone at once.
+                ip(&["link", "delete", &format!("to{n}")]);
+                ip(&["netns", "delete", &Host(n).namespace()]);
             }
         }
     }
