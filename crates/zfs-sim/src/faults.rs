@@ -93,7 +93,8 @@ impl<S: Read> Read for Faulty<S> {
     }
 }
 
-fn number(variable: &str) -> Result<Option<u64>> {
+/// A number from the environment.
+pub(crate) fn number(variable: &str) -> Result<Option<u64>> {
     let Ok(text) = std::env::var(variable) else { return Ok(None) };
     text.parse().map(Some).with_context(|| format!("{variable} is not a number: {text}"))
 }

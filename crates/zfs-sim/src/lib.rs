@@ -31,6 +31,13 @@
 //! | `ZFS_SIM_SEND_RATE` | at most so many bytes a second |
 //! | `ZFS_SIM_SEND_PAUSE_AT`, `ZFS_SIM_SEND_PAUSE_UNTIL` | after so many bytes makes FILE`.waiting`, and blocks until FILE exists |
 //! | `ZFS_SIM_SEND_FAIL_AT` | after so many bytes fails with an input/output error; a receive keeps what came, as after any other failure |
+//!
+//! To measure what carries a stream, these two cost next to nothing:
+//!
+//! | variable | effect |
+//! |---|---|
+//! | `ZFS_SIM_SYNTHETIC` | `zfs send` sends a file of so many bytes of noise, out of memory, whatever the snapshot holds |
+//! | `ZFS_SIM_RECEIVE_DISCARD` | `zfs receive` makes an empty snapshot: it looks at sizes, offsets and ends only, or with `verify` at each checksum |
 
 mod blocks;
 mod changes;

@@ -7,7 +7,7 @@ mod arguments;
 mod finish;
 mod restore;
 
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 
 use anyhow::{Context, Result};
 
@@ -68,7 +68,7 @@ fn receive(
     destination: &Destination,
     overrides: &Overrides,
     options: &Options,
-    mut reader: Reader<impl Read>,
+    mut reader: Reader<impl BufRead>,
     begin: &Begin,
 ) -> Result<()> {
     let resumable = options.has('s');
@@ -114,7 +114,11 @@ fn receive(
     let progress = pool.progress(id);
     pool.commit()?;
 
-    let restored = Restore::new(&data, begin, &busy, progress, space)?.run(reader);
+    let restored = match std::env::var("ZFS_SIM_RECEIVE_DISCARD").as_deref() {
+        Ok("verify") => reader.verify().map_err(Into::into),
+        Ok(_) => reader.discard().map_err(Into::into),
+        Err(_) => Restore::new(&data, begin, &busy, progress, space)?.run(reader),
+    };
     let (pool, dataset) = finish::find(root, on, owner)?;
     match restored {
         Ok(volsize) => {

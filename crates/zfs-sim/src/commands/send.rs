@@ -17,7 +17,7 @@ use crate::faults::Faulty;
 use crate::name::Kinds;
 use crate::options::Options;
 use crate::state::{Access, Busy, Node, Pool, Root};
-use crate::stream::{Begin, MAX_BLOCK, Position, Writer};
+use crate::stream::{Begin, MAX_BLOCK, Position, Writer, synthetic};
 use crate::usage;
 
 /// DMU_BACKUP_FEATURE bits: spill blocks (of filesystems), and what `-e` and `-c` announce.
@@ -110,6 +110,10 @@ fn write(pool: Pool, source: Source) -> Result<()> {
     let out = Faulty::new("SEND", io::stdout().lock())?;
     let out = io::BufWriter::with_capacity(MAX_BLOCK * 2, out);
     let mut writer = Writer::begin(out, begin)?;
+    if let Some(length) = synthetic::asked()? {
+        writer.synthetic(length)?;
+        return writer.end();
+    }
     for (object, offset, change) in changes {
         writer.object(object, &change.entry)?;
         for block in change.blocks()?.into_iter().flat_map(|blocks| blocks.starting_at(offset)) {

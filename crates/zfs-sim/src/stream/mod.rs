@@ -5,9 +5,11 @@
 //! that file's bytes, padded with zeroes to whole sectors. Objects are numbered in the order of the stream, so
 //! their numbers follow from what changed between two snapshots, on whichever replica.
 
+mod discard;
 mod fletcher;
 mod reader;
 mod record;
+pub(crate) mod synthetic;
 mod writer;
 
 use serde::{Deserialize, Serialize};

@@ -29,9 +29,9 @@ pub(crate) enum Broken {
 
 /// A stream being read, after its first record.
 pub(crate) struct Reader<R> {
-    input: R,
+    pub(super) input: R,
     sum: Fletcher4,
-    toguid: u64,
+    pub(super) toguid: u64,
 }
 
 impl<R: Read> Reader<R> {
@@ -108,7 +108,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<(), Broken> {
+pub(super) fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<(), Broken> {
     input.read_exact(buffer).map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => Broken::Incomplete,
         _ => Broken::Device,

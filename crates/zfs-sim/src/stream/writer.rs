@@ -14,8 +14,8 @@ const SYSTEM_ATTRIBUTES: u32 = 44;
 
 /// A stream being written.
 pub(crate) struct Writer<W> {
-    out: W,
-    sum: Fletcher4,
+    pub(super) out: W,
+    pub(super) sum: Fletcher4,
     begin: Begin,
     /// The object being written; real objects start at 1.
     object: u64,
@@ -62,13 +62,18 @@ impl<W: Write> Writer<W> {
 
     /// Writes a block of the current object: whole sectors, at most 128 KiB.
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+        self.record(self.write_header(offset, data.len() as u64), data)
+    }
+
+    /// The header of such a block, without its checksum.
+    pub(super) fn write_header(&self, offset: u64, length: u64) -> Header {
         let mut header = Header::new(Type::Write);
         header.set_u64(8, self.object);
         header.set_u32(16, self.object_type());
         header.set_u64(24, offset);
-        header.set_u64(32, data.len() as u64);
+        header.set_u64(32, length);
         header.set_u64(40, self.begin.toguid);
-        self.record(header, data)
+        header
     }
 
     /// Writes the last records: no further objects, and the end.
@@ -89,11 +94,17 @@ impl<W: Write> Writer<W> {
         if self.begin.is_volume { ZVOL } else { FILE_CONTENTS }
     }
 
-    fn record(&mut self, mut header: Header, payload: &[u8]) -> Result<()> {
+    /// The header with the checksum of all before it, to which it is added.
+    pub(super) fn summed(&mut self, mut header: Header) -> Header {
         self.sum.update(&header.0[..CHECKSUM]);
         let sum = self.sum.to_bytes();
         header.0[CHECKSUM..].copy_from_slice(&sum);
         self.sum.update(&sum);
+        header
+    }
+
+    fn record(&mut self, header: Header, payload: &[u8]) -> Result<()> {
+        let header = self.summed(header);
         self.sum.update(payload);
         self.out.write_all(&header.0)?;
         Ok(self.out.write_all(payload)?)

@@ -7,6 +7,7 @@ use super::source::Source;
 use crate::options::Options;
 use crate::property::human;
 use crate::state::Pool;
+use crate::stream::synthetic;
 
 /// Bytes of a record's header.
 const RECORD: u64 = 312;
@@ -35,6 +36,9 @@ pub(super) fn print(pool: &Pool, source: &Source, options: &Options) -> Result<(
 fn bytes(pool: &Pool, source: &Source) -> Result<u64> {
     let before = source.base.as_ref().map(|base| pool.data(base.id));
     let mut bytes = 2 * RECORD;
+    if let Some(length) = synthetic::asked()? {
+        return Ok(bytes + synthetic::size(length));
+    }
     for (_, offset, change) in super::rest(source, &pool.data(source.snapshot.id), before)? {
         for block in change.blocks()?.into_iter().flat_map(|blocks| blocks.starting_at(offset)) {
             bytes += RECORD + block?.1.len() as u64;
