@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -35,9 +35,25 @@ impl Executables {
 
     /// Builds the programs of these packages, and nothing else.
     pub(crate) fn build_programs(packages: &[&str]) -> Result<Self> {
-        let mut arguments = vec!["--bins"];
-        arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
-        Self::build_with(&arguments)
+        Self::build_with(&programs(packages))
+    }
+
+    /// The same as they are released, and in a folder of their own.
+    pub(crate) fn build_release(packages: &[&str]) -> Result<Self> {
+        Self::build_with(&[&["--release"], programs(packages).as_slice()].concat())
+    }
+
+    /// Those that were built before, into this folder.
+    pub(crate) fn found_in(folder: &Path) -> Result<Self> {
+        let entries = std::fs::read_dir(folder);
+        let entries = entries.with_context(|| format!("cannot read {}", folder.display()))?;
+        let paths = entries.map(|entry| Ok(entry?.path().canonicalize()?));
+        let named = |path: PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, path)
+        };
+        let programs = paths.collect::<Result<Vec<_>>>()?.into_iter().map(named).collect();
+        Ok(Self { programs, tests: BTreeMap::new() })
     }
 
     fn build_with(arguments: &[&str]) -> Result<Self> {
@@ -82,6 +98,11 @@ impl Executables {
             _ => {}
         }
     }
+}
+
+fn programs<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+    let packages = packages.iter().flat_map(|package| ["--package", *package]);
+    ["--bins"].into_iter().chain(packages).collect()
 }
 
 /// The package of `path+file:///folder/NAME#VERSION` or `path+file:///folder#NAME@VERSION`.

@@ -2,6 +2,7 @@
 //!
 //! Never part of the product: nothing else depends on this crate.
 
+mod bench;
 mod cargo;
 mod demo;
 mod install;
@@ -24,6 +25,11 @@ enum Task {
     Demo,
     /// Check everything: format, lints, all tests, and those that need real OpenZFS in the lab
     Test(test::Options),
+    /// Measure whole pipelines, ours and others', from zfs send to zfs receive
+    Bench(bench::Options),
+    /// The loop of reads and writes that `bench` compares us with
+    #[command(subcommand, hide = true)]
+    Pump(bench::pump::End),
     /// Make the checked-in Rust from the Cap'n Proto schemas
     Schema(schema::Options),
     /// Real OpenZFS in a virtual machine
@@ -35,6 +41,8 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Demo => demo::run(),
         Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Pump(end) => bench::pump::run(&end),
         Task::Schema(options) => schema::run(&options),
         Task::Lab(task) => lab::main(&task),
     };
