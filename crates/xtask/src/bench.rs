@@ -79,6 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         println!("{}", report.table(ours_name(*tls), &theirs.collect::<Vec<_>>()));
     }
     let file = crate::root().join(&options.json);
+    file.parent().map_or(Ok(()), fs::create_dir_all)?;
     fs::write(&file, report.json()?).with_context(|| format!("cannot write {}", file.display()))?;
     println!("All figures are in {}.", file.display());
     Ok(ExitCode::SUCCESS)
