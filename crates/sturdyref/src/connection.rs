@@ -25,7 +25,7 @@ use crate::network::{Vat, connection_lost, speak};
 use crate::object_id::ObjectId;
 use crate::socket::Socket;
 use crate::tls::{PinnedServer, client_config};
-use crate::transport::Transport;
+use crate::transport::{Transport, read_ahead};
 use crate::uri::{Auth, SturdyRef};
 
 /// An open connection to a vat, on which its target was restored. Dropping it closes it.
@@ -102,7 +102,7 @@ async fn handshake(
     let config = client_config(identity, pin.clone()).map_err(ConnectError::Identity)?;
     // No name is sent or checked, but rustls wants one.
     let name = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
-    match TlsConnector::from(Arc::new(config)).connect(name, socket).await {
+    match TlsConnector::from(Arc::new(config)).connect(name, read_ahead(socket)).await {
         Ok(stream) => Ok(Transport::Tls(Box::new(TlsStream::from(stream)))),
         Err(source) => Err(match pin.wrong_key() {
             Some(found) => ConnectError::WrongKey { address: address.clone(), expected, found },

@@ -79,6 +79,7 @@ mod drive;
 mod fingerprint;
 mod frame;
 mod gateway;
+mod gather;
 mod generated;
 mod identity;
 mod key;

@@ -17,11 +17,12 @@ use capnp_rpc::{
     twoparty,
 };
 use futures::channel::oneshot;
-use futures::io::{AsyncBufReadExt, BufReader, BufWriter, Empty, empty};
+use futures::io::{AsyncBufReadExt, BufReader, Empty, empty};
 use futures::{FutureExt, TryFutureExt};
 
 use crate::bootstrap::BootstrapCap;
 use crate::frame::{Frame, Meaning, read_frame, write_exception};
+use crate::gather::Gather;
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::object_id::ObjectId;
@@ -106,7 +107,7 @@ pub(crate) fn speak(
         closed: Cell::new(false),
         fault: RefCell::default(),
     });
-    let output = BufWriter::with_capacity(BUFFER, transport.clone());
+    let output = Gather::new(transport.clone());
     let mut inner = twoparty::VatNetwork::new(empty(), output, side, ReaderOptions::new());
     inner.set_window_size(limits.window);
     let network = Network { inner, link: link.clone() };
@@ -115,7 +116,7 @@ pub(crate) fn speak(
     Vat { system, link, transport }
 }
 
-/// Bytes read ahead and written behind.
+/// Bytes read ahead.
 const BUFFER: usize = 64 << 10;
 
 impl Link {

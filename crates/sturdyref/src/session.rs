@@ -26,7 +26,7 @@ use crate::restore::{Peer, Restored, Restorer};
 use crate::socket::Socket;
 use crate::strangers::Strangers;
 use crate::tls::fingerprint_of;
-use crate::transport::Transport;
+use crate::transport::{Transport, read_ahead};
 
 /// What all connections of a listener have in common.
 pub(crate) struct House {
@@ -109,7 +109,7 @@ impl House {
         socket: Socket,
     ) -> Result<(Transport, Option<Fingerprint>), Rejected> {
         let Some(config) = &self.tls else { return Ok((Transport::Plain(socket), None)) };
-        let accept = TlsAcceptor::from(config.clone()).accept(socket);
+        let accept = TlsAcceptor::from(config.clone()).accept(read_ahead(socket));
         let stream = timeout(self.limits.handshake, accept)
             .await
             .map_err(|_| Rejected::HandshakeTimeout(self.limits.handshake))?

@@ -1,12 +1,12 @@
 //! The bytes of a connection, with or without TLS around its socket.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use crate::socket::Socket;
@@ -14,15 +14,26 @@ use crate::socket::Socket;
 /// An open connection before anyone speaks RPC on it. It may change threads.
 pub(crate) enum Transport {
     Plain(Socket),
-    Tls(Box<TlsStream<Socket>>),
+    Tls(Box<TlsStream<Ahead>>),
 }
+
+/// A socket that is read ahead: rustls asks for 4 KiB at a time.
+pub(crate) type Ahead = BufReader<Socket>;
+
+/// Reads ahead what goes into TLS.
+pub(crate) fn read_ahead(socket: Socket) -> Ahead {
+    BufReader::with_capacity(AHEAD, socket)
+}
+
+/// A few records.
+const AHEAD: usize = 64 << 10;
 
 impl Transport {
     /// The socket beneath.
     pub(crate) fn socket_mut(&mut self) -> &mut Socket {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_mut().0,
+            Self::Tls(stream) => stream.get_mut().0.get_mut(),
         }
     }
 }
@@ -54,6 +65,17 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -106,6 +128,14 @@ impl futures::io::AsyncWrite for SharedTransport {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write_vectored(cx, bufs)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
