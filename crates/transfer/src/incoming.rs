@@ -33,8 +33,35 @@ const LAST_COMMIT: Duration = Duration::from_secs(5);
 const MOST_HELD: usize = 4 << 20;
 
 enum Feed {
-    Bytes(Vec<u8>),
+    Bytes(Chunk),
     End,
+}
+
+/// A part of the stream.
+enum Chunk {
+    /// In the message that it came in: nothing copies it before the process reads it.
+    Message(byte_stream::WriteParams),
+    /// What was held back.
+    Head(Vec<u8>),
+}
+
+impl Chunk {
+    fn bytes(&self) -> Result<&[u8], String> {
+        match self {
+            Self::Message(params) => {
+                let bytes = params.get().and_then(|params| params.get_bytes());
+                bytes.map_err(|error| format!("a part of it can't be read: {error}"))
+            }
+            Self::Head(bytes) => Ok(bytes),
+        }
+    }
+
+    /// Has them followed, and gives them.
+    fn follow(&self, follower: &mut Follower) -> Result<&[u8], String> {
+        let bytes = self.bytes()?;
+        follower.follow(bytes).map_err(|error| error.to_string())?;
+        Ok(bytes)
+    }
 }
 
 /// The end that the sender is given.
@@ -54,7 +81,7 @@ impl Sink {
 impl byte_stream::Server for Sink {
     async fn write(self: Rc<Self>, params: byte_stream::WriteParams) -> capnp::Result<()> {
         // Returns when there is room, so the sender keeps the receiving pool's pace.
-        self.feed(Feed::Bytes(params.get()?.get_bytes()?.to_vec())).await
+        self.feed(Feed::Bytes(Chunk::Message(params))).await
     }
 
     async fn end(
@@ -125,16 +152,22 @@ pub(crate) async fn receive(
         Ok(process) => process,
         Err(trouble) => return Ended::Failed(trouble),
     };
-    let mut bytes = head;
+    let mut chunk = Chunk::Head(head);
     let mut total = 0;
     loop {
-        total += bytes.len() as u64;
-        if let Err(reason) = reception.expected.check_size(total) {
-            stop(process).await;
-            return reception.refused_late(reason);
-        }
+        let sized = chunk.bytes().and_then(|bytes| {
+            total += bytes.len() as u64;
+            reception.expected.check_size(total).map(|()| bytes)
+        });
+        let bytes = match sized {
+            Ok(bytes) => bytes,
+            Err(reason) => {
+                stop(process).await;
+                return reception.refused_late(reason);
+            }
+        };
         let written = tokio::select! {
-            written = process.write_all(&bytes) => written,
+            written = process.write_all(bytes) => written,
             () = reception.cancel.cancelled() => {
                 stop(process).await;
                 return Ended::Aborted;
@@ -145,17 +178,17 @@ pub(crate) async fn receive(
             return finish(process, reception.cancel).await;
         }
         count(bytes.len());
-        bytes = match reception.next(&mut incoming).await {
-            Ok(Feed::Bytes(bytes)) => bytes,
+        chunk = match reception.next(&mut incoming).await {
+            Ok(Feed::Bytes(chunk)) => chunk,
             Ok(Feed::End) => return finish(process, reception.cancel).await,
             Err(ended) => {
                 stop(process).await;
                 return ended;
             }
         };
-        if let Err(error) = follower.follow(&bytes) {
+        if let Err(reason) = chunk.follow(follower) {
             stop(process).await;
-            return reception.refused_late(error.to_string());
+            return reception.refused_late(reason);
         }
     }
 }
@@ -180,9 +213,9 @@ impl Reception<'_> {
         let mut head = Vec::new();
         loop {
             match self.next(incoming).await? {
-                Feed::Bytes(bytes) => {
-                    follower.follow(&bytes).map_err(|error| self.refused(error.to_string()))?;
-                    head.extend(bytes);
+                Feed::Bytes(chunk) => {
+                    let followed = chunk.follow(follower);
+                    head.extend(followed.map_err(|reason| self.refused(reason))?);
                 }
                 Feed::End => {
                     let reason =

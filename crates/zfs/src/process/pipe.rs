@@ -4,7 +4,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::pipe::fcntl_setpipe_size;
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::ChildStdout;
 
 use super::error::CommandError;
 
@@ -18,6 +22,47 @@ pub(super) fn enlarge(pipe: &impl AsFd) {
         && let Err(error) = fcntl_setpipe_size(pipe, size)
     {
         tracing::debug!(size, %error, "a pipe keeps its size");
+    }
+}
+
+/// What a process writes, through a pipe as large as it may be.
+#[derive(Debug)]
+pub(super) struct Output(Receiver);
+
+impl Output {
+    /// Must be called within a runtime.
+    pub(super) fn new(stdout: ChildStdout) -> io::Result<Self> {
+        let pipe = stdout.into_owned_fd()?;
+        enlarge(&pipe);
+        Receiver::from_owned_fd(pipe).map(Self)
+    }
+
+    /// Waits until there is something, and tells how many bytes; 0 at the end.
+    pub(super) async fn ready(&self) -> io::Result<usize> {
+        loop {
+            let seen = self.0.ready(Interest::READABLE).await?;
+            let there = self.0.try_io(|| match ioctl_fionread(&self.0)? {
+                0 if !seen.is_read_closed() => Err(io::ErrorKind::WouldBlock.into()),
+                count => Ok(usize::try_from(count).unwrap_or(usize::MAX)),
+            });
+            match there {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                there => return there,
+            }
+        }
+    }
+
+    /// Fills the buffer, which must not be larger than what there is.
+    pub(super) fn read(&self, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match rustix::io::read(&self.0, &mut *buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => buffer = &mut buffer[count..],
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,16 +1,12 @@
 //! `zfs send`: what a stream is made of, how large it will be, and the process that makes it.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::process::ChildStdout;
+use std::io;
 
 use super::Zfs;
 use super::child::{Ended, LongLived};
 use super::command::text;
-use super::error::{EstimateError, SendError};
-use super::pipe;
+use super::error::{CommandError, EstimateError, SendError};
+use super::pipe::{self, Output};
 use crate::estimate;
 use crate::names::{Base, SnapshotName};
 
@@ -100,8 +96,7 @@ impl Zfs {
         let command = self.long_lived(&self.zfs, &stream.arguments(&["send"]));
         let started = LongLived::spawn(command).and_then(|mut child| {
             let stdout = child.stdout().ok_or_else(pipe::missing)?;
-            pipe::enlarge(&stdout);
-            Ok((child, stdout))
+            Ok((child, Output::new(stdout).map_err(CommandError::Lost)?))
         });
         match started {
             Ok((child, stdout)) => Ok(SendProcess { child, stdout, subject }),
@@ -110,13 +105,13 @@ impl Zfs {
     }
 }
 
-/// A running `zfs send`; read the stream from it. Dropped, it is killed.
+/// A running `zfs send`; take the stream from it. Dropped, it is killed.
 ///
 /// The end of the stream says nothing: only [`Self::finish`] tells whether it was whole.
 #[derive(Debug)]
 pub struct SendProcess {
     child: LongLived,
-    stdout: ChildStdout,
+    stdout: Output,
     subject: String,
 }
 
@@ -124,6 +119,17 @@ impl SendProcess {
     /// The process's id.
     pub fn pid(&self) -> Option<u32> {
         self.child.pid()
+    }
+
+    /// Waits for more of the stream, and tells how many bytes of it can be [taken](Self::take); 0 at
+    /// its end.
+    pub async fn ready(&self) -> io::Result<usize> {
+        self.stdout.ready().await
+    }
+
+    /// Fills the buffer, which must not be larger than [`Self::ready`] has said.
+    pub fn take(&self, buffer: &mut [u8]) -> io::Result<()> {
+        self.stdout.read(buffer)
     }
 
     /// Waits for the end, after all of the stream has been read. Gives what ZFS warned of.
@@ -138,15 +144,5 @@ impl SendProcess {
         // Closed before the wait: blocked in a write to a full pipe, it can outlive its kill.
         drop(self.stdout);
         self.child.wait().await.map_err(|error| SendError::new(&self.subject, error))
-    }
-}
-
-impl AsyncRead for SendProcess {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stdout).poll_read(context, buffer)
     }
 }

@@ -2,9 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use tokio::io::AsyncReadExt;
 use zfs::Base;
-use zfs::process::{OperationError, SendFlags, Stream};
+use zfs::process::{OperationError, SendFlags, SendProcess, Stream};
 
 use crate::fake::{Fake, name, snapshot, within};
 
@@ -70,13 +69,26 @@ async fn a_failure_to_resume_names_the_snapshot() {
     assert_eq!(error.reason(), Some(zfs::Reason::CorruptToken));
 }
 
+/// Takes a stream to its end.
+async fn all(process: &SendProcess) -> Vec<u8> {
+    let mut stream = Vec::new();
+    loop {
+        match process.ready().await.unwrap() {
+            0 => return stream,
+            count => {
+                let end = stream.len();
+                stream.resize(end + count, 0);
+                process.take(&mut stream[end..]).unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn all_that_is_sent_can_be_read_and_then_the_status_tells_that_it_is_whole() {
     let fake = Fake::new("head -c 3000000 /dev/zero; echo 'by the way' >&2");
-    let mut process = fake.zfs().send(&plain()).unwrap();
-    let mut stream = Vec::new();
-    within(process.read_to_end(&mut stream)).await.unwrap();
-    assert_eq!(stream.len(), 3_000_000);
+    let process = fake.zfs().send(&plain()).unwrap();
+    assert_eq!(within(all(&process)).await.len(), 3_000_000);
     assert_eq!(within(process.finish()).await.unwrap(), "by the way");
 }
 
@@ -84,11 +96,13 @@ async fn all_that_is_sent_can_be_read_and_then_the_status_tells_that_it_is_whole
 async fn a_stream_that_ends_like_any_other_can_be_a_failure() {
     let fake =
         Fake::new("echo bytes; echo \"warning: cannot send 'tank/fs@s': I/O error\" >&2; exit 1");
-    let mut process = fake.zfs().send(&plain()).unwrap();
-    let mut stream = String::new();
-    within(process.read_to_string(&mut stream)).await.unwrap();
+    let process = fake.zfs().send(&plain()).unwrap();
+    let stream = within(all(&process)).await;
     let error = within(process.finish()).await.unwrap_err();
-    assert_eq!((stream.as_str(), error.to_string().as_str()), ("bytes\n", "cannot send tank/fs@s"));
+    assert_eq!(
+        (stream.as_slice(), error.to_string().as_str()),
+        (&b"bytes\n"[..], "cannot send tank/fs@s")
+    );
     assert_eq!(error.zfs_message(), Some("warning: cannot send 'tank/fs@s': I/O error"));
 }
 
