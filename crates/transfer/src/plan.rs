@@ -26,7 +26,7 @@ pub use steps::{Base, Options, Refusal, Source, Step};
 pub use warnings::warnings;
 
 #[cfg(test)]
-mod examples;
+pub(crate) mod examples;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

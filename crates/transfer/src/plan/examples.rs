@@ -1,10 +1,10 @@
-//! What the tests of the planner are made of.
+//! What the tests of the planner, and of what carries its plans out, are made of.
 
 use schema::Replica;
 use zfs::{Guid, Kind, Properties, ResumeToken, Snapshot};
 
 /// A snapshot that was made at `time`, which is its createtxg too.
-pub(super) fn snapshot(label: &str, guid: u64, time: u32) -> Snapshot {
+pub(crate) fn snapshot(label: &str, guid: u64, time: u32) -> Snapshot {
     Snapshot {
         label: label.parse().unwrap(),
         guid: Guid(guid),
@@ -15,7 +15,7 @@ pub(super) fn snapshot(label: &str, guid: u64, time: u32) -> Snapshot {
 
 /// An online replica of `a` at `dc\MACHINE\tank` with snapshots of these GUIDs and creation times,
 /// labelled s and the GUID.
-pub(super) fn replica(machine: &str, snapshots: &[(u64, i64)]) -> Replica {
+pub(crate) fn replica(machine: &str, snapshots: &[(u64, i64)]) -> Replica {
     let snapshots: Vec<Snapshot> = (1..)
         .zip(snapshots)
         .map(|(createtxg, (guid, creation))| Snapshot {
@@ -50,7 +50,7 @@ pub(super) fn replica(machine: &str, snapshots: &[(u64, i64)]) -> Replica {
 }
 
 /// A token for that snapshot, plain and without large blocks, with 5,000 bytes received.
-pub(super) fn token(to_guid: u64, from_guid: Option<u64>) -> ResumeToken {
+pub(crate) fn token(to_guid: u64, from_guid: Option<u64>) -> ResumeToken {
     let mut token: ResumeToken = TOKEN.parse().unwrap();
     token.to_name = format!("tank/a@s{to_guid}");
     token.to_guid = Guid(to_guid);
