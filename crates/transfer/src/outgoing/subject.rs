@@ -137,3 +137,6 @@ impl Subject {
 fn find(snapshots: &[Snapshot], guid: Guid) -> Option<&Snapshot> {
     snapshots.iter().find(|snapshot| snapshot.guid == guid)
 }
+
+#[cfg(test)]
+mod tests;
