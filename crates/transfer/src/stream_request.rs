@@ -9,7 +9,7 @@ use zfs::{ResumeToken, Snapshot};
 use crate::plan::Base;
 
 /// A stream: one snapshot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamRequest {
     /// The snapshot; its GUID counts, it may be called otherwise by now.
     pub(crate) snapshot: Snapshot,
@@ -20,7 +20,7 @@ pub(crate) struct StreamRequest {
 }
 
 /// Where a stream begins.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     /// At its beginning.
     Fresh {
@@ -73,6 +73,33 @@ pub(crate) fn write(mut builder: send_request::Builder<'_>, request: &StreamRequ
                 write_snapshot(builder.reborrow().init_base(), &base.snapshot);
                 builder.set_base_is_bookmark(base.is_bookmark);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::examples::{snapshot, token};
+
+    #[test]
+    fn a_request_survives_the_wire() {
+        let base = |is_bookmark| Base { snapshot: snapshot("one", 1, 10), is_bookmark };
+        let flags = |raw, large_blocks, compressed| SendFlags { raw, large_blocks, compressed };
+        // As it is written, for what the token tells is read from its text.
+        let token = token(2, None).as_str().parse().unwrap();
+        let starts = [
+            Start::Fresh { base: None, flags: flags(true, false, false) },
+            Start::Fresh { base: Some(base(false)), flags: flags(false, true, false) },
+            Start::Fresh { base: Some(base(true)), flags: flags(false, false, true) },
+            Start::Resumed(Box::new(token)),
+        ];
+        for (start, decrypt) in starts.iter().flat_map(|start| [(start, false), (start, true)]) {
+            let snapshot = snapshot("two", 2, 20);
+            let request = StreamRequest { snapshot, start: start.clone(), decrypt };
+            let mut message = capnp::message::Builder::new_default();
+            write(message.init_root(), &request);
+            assert_eq!(read(message.get_root_as_reader().unwrap()).unwrap(), request);
         }
     }
 }
