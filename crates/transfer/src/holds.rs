@@ -27,7 +27,7 @@ use crate::failure::zfs_failure;
 pub use self::book::BookError;
 
 /// A hold that no transfer has asked for in so many seconds is let go.
-const LIFE: i64 = 7 * 24 * 3600;
+pub(crate) const LIFE: i64 = 7 * 24 * 3600;
 
 /// The holds of one agent; clones are the same holds, on any thread.
 #[derive(Clone, Debug)]

@@ -391,3 +391,9 @@ fn a_damaged_book_is_a_clear_error_and_stays_as_it_is() {
     assert!(words.contains("book.json is damaged: move it away"), "{words}");
     assert_eq!(fs::read_to_string(machine.path("book.json")).unwrap(), "[{\"guid\": 1");
 }
+
+#[test]
+fn time_is_counted_in_seconds() {
+    let clock = time::OffsetDateTime::now_utc().unix_timestamp();
+    assert!(now().abs_diff(clock) < 3600, "{} at {clock}", now());
+}

@@ -60,3 +60,14 @@ impl Transfer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::holds::LIFE;
+
+    #[test]
+    fn a_hold_outlives_a_call_that_is_lost() {
+        assert!(AGAIN.as_secs() * 2 < LIFE.unsigned_abs());
+    }
+}
