@@ -164,3 +164,6 @@ fn classify(reason: Option<Reason>) -> (Code, Class, &'static str) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;
