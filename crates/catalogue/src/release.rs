@@ -12,7 +12,7 @@ use crate::model::Catalogue;
 /// By then a hold has ended by itself, as long after its last use.
 const LIFE: i64 = 7 * 24 * 3600;
 /// More aren't remembered; those holds end by themselves.
-const MOST: usize = 100_000;
+const MOST: usize = 10_000;
 
 /// What a transfer may still hold of a dataset at a place, and needs no more.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,13 +26,13 @@ pub struct Release {
 }
 
 impl Catalogue {
-    /// Remembers that a place is to be told of a release, unless there are too many by now. What
-    /// has become pointless meanwhile is forgotten.
-    pub fn owe(&mut self, release: Release, now: i64) -> Vec<Change> {
-        let old = self.owed.iter().filter(|(_, since)| now.saturating_sub(**since) > LIFE);
+    /// Remembers that a place is to be told of a release, `since` when, in Unix seconds; unless
+    /// there are too many by now. What has become pointless until then is forgotten.
+    pub fn owe(&mut self, release: Release, since: i64) -> Vec<Change> {
+        let old = self.owed.iter().filter(|(_, before)| since.saturating_sub(**before) > LIFE);
         let mut changes: Vec<_> = old.map(|(old, _)| Change::Released(old.clone())).collect();
         if self.pools.contains_key(&release.place) && self.owed.len() < MOST {
-            changes.push(Change::Owed(release, now));
+            changes.push(Change::Owed(release, since));
         }
         self.apply_all(&changes);
         changes
@@ -43,11 +43,11 @@ impl Catalogue {
         self.owed.keys().filter(|release| *release.place == *place).cloned().collect()
     }
 
-    /// A place was told.
-    pub fn released(&mut self, release: Release) -> Vec<Change> {
-        let changes = vec![Change::Released(release)];
-        self.apply_all(&changes);
-        changes
+    /// A place is being told: nobody else is to. Since when it was to be, and what is to be written
+    /// once it was; `None` if somebody else does it.
+    pub fn take_owed(&mut self, release: &Release) -> Option<(i64, Vec<Change>)> {
+        let since = self.owed.remove(release)?;
+        Some((since, vec![Change::Released(release.clone())]))
     }
 }
 
@@ -74,7 +74,9 @@ mod tests {
             catalogue.owe(release.clone(), 100);
         }
         assert_eq!(catalogue.owed(&here.place), std::slice::from_ref(&here));
-        catalogue.released(here.clone());
+        let (since, changes) = catalogue.take_owed(&here).unwrap();
+        assert_eq!((since, changes), (100, vec![Change::Released(here.clone())]));
+        assert_eq!(catalogue.take_owed(&here), None);
         assert_eq!(catalogue.owed(&here.place), []);
         assert_eq!(catalogue.owed(&there.place), [there]);
     }

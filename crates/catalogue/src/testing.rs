@@ -176,7 +176,8 @@ pub(crate) fn run(
         Operation::Released { machine, pool } => {
             let at = place(&format!(r"{}\{}", MACHINES[machine], POOLS[pool]));
             let first = catalogue.owed(&at).into_iter().next();
-            first.map(|release| catalogue.released(release)).unwrap_or_default()
+            let taken = first.and_then(|release| catalogue.take_owed(&release));
+            taken.map(|(_, changes)| changes).unwrap_or_default()
         }
         Operation::Issue { role } => catalogue.issue(&ROLES[role].parse::<Role>().unwrap()),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use catalogue::{Change, Release};
 use futures::future::join_all;
-use schema::{Code, Failure, Replica, TransferId, outcome};
+use schema::{Failure, Place, Replica, TransferId, outcome};
 use tokio::sync::oneshot;
 use zfs::{DatasetPath, PoolName};
 
@@ -38,40 +38,77 @@ impl Tracker {
         let _ = told.await;
     }
 
-    async fn release_at(&self, release: Release) {
-        let asked = match self.line_to(OPERATION, &release.place) {
-            Ok(line) => ask(&line, &release).await,
-            Err(offline) => Err(offline),
-        };
-        self.settle(asked, release, Vec::new()).await;
-    }
-
-    /// A pool of the machine is there: it hears what it has missed. Before anyone is sent there, and
-    /// once, so that nothing goes that is held from now on.
-    pub(crate) fn catch_up(self: &Rc<Self>, line: &Rc<Line>, pool: &PoolName) {
-        let owed = self.catalogue.borrow().owed(&line.machine.place(pool));
-        for release in owed {
-            let changes = self.catalogue.borrow_mut().released(release.clone());
-            let asked = ask(line, &release);
-            let tracker = Rc::clone(self);
-            self.chores.begin(async move { tracker.settle(asked.await, release, changes).await });
+    async fn release_at(self: &Rc<Self>, release: Release) {
+        match self.line_to(OPERATION, &release.place) {
+            Ok(line) => self.tell(&line, release, now(), Vec::new()).await,
+            Err(_) => self.owe(release, now()).await,
         }
     }
 
-    /// Who was away is asked again; `changes`: what is to be written otherwise.
-    async fn settle(&self, asked: Result<(), Failure>, release: Release, changes: Vec<Change>) {
-        let changes = match asked {
-            Ok(()) => changes,
-            Err(failure) if failure.code == Code::Offline => {
-                tracing::info!(%failure, "asked again when it is back");
-                self.catalogue.borrow_mut().owe(release, now())
+    /// A pool of the machine is there: it hears, one after the other, what it has missed.
+    pub(crate) fn catch_up(self: &Rc<Self>, line: &Rc<Line>, pool: &PoolName) {
+        let owed = self.catalogue.borrow().owed(&line.machine.place(pool));
+        if owed.is_empty() {
+            return;
+        }
+        let (tracker, line) = (Rc::clone(self), Rc::clone(line));
+        self.chores.begin(async move {
+            for release in owed {
+                if line.over.is_cancelled() {
+                    return;
+                }
+                let Some((since, changes)) = tracker.take_owed(&release) else { continue };
+                tracker.tell(&line, release, since, changes).await;
             }
-            Err(failure) => {
-                tracing::warn!(%failure, "a hold stays until it expires");
-                changes
+        });
+    }
+
+    /// What is owed for a dataset is on its way when this returns: nothing is let go that who is
+    /// sent there now has held.
+    pub(crate) fn catch_up_on(
+        self: &Rc<Self>,
+        line: &Rc<Line>,
+        place: &Place,
+        dataset: &DatasetPath,
+    ) {
+        let owed = self.catalogue.borrow().owed(place);
+        for release in owed.into_iter().filter(|release| *release.dataset == *dataset) {
+            let Some((since, changes)) = self.take_owed(&release) else { continue };
+            let told = self.tell(line, release, since, changes);
+            self.chores.begin(told);
+        }
+    }
+
+    fn take_owed(&self, release: &Release) -> Option<(i64, Vec<Change>)> {
+        self.catalogue.borrow_mut().take_owed(release)
+    }
+
+    /// Has told the machine when this returns. If its session ends before it has answered, it is
+    /// owed the release; `changes`: what is to be written else.
+    fn tell(
+        self: &Rc<Self>,
+        line: &Rc<Line>,
+        release: Release,
+        since: i64,
+        changes: Vec<Change>,
+    ) -> impl Future<Output = ()> + use<> {
+        let asked = ask(line, &release);
+        let (tracker, line) = (Rc::clone(self), Rc::clone(line));
+        async move {
+            match asked.await {
+                Err(_) if line.over.is_cancelled() => return tracker.owe(release, since).await,
+                Err(failure) => tracing::warn!(%failure, "a hold stays until it expires"),
+                Ok(()) => {}
             }
-        };
-        // That they can't be written ends the tracker.
+            // That it can't be written ends the tracker.
+            let _ = tracker.save(changes).await;
+        }
+    }
+
+    async fn owe(&self, release: Release, since: i64) {
+        tracing::info!(place = %release.place, dataset = %release.dataset, "to be released later");
+        let changes = self.catalogue.borrow_mut().owe(release, since);
+        // That it can't be written ends the tracker.
         let _ = self.save(changes).await;
     }
 }

@@ -117,6 +117,7 @@ impl Broker {
         if !self.tracker.catalogue.borrow().is_replica(place, dataset, &self.name) {
             return Err(failures::not_there(dataset, place, &self.name).into());
         }
+        self.tracker.catch_up_on(&line, place, dataset);
         let mut request = line.agent.offer_request();
         let mut params = request.get();
         params.set_pool(place.pool.as_str());
