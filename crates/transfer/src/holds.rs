@@ -11,12 +11,14 @@ mod tag;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures::future::join_all;
 use schema::hold::Unasked;
 use schema::text::chain;
 use schema::{Code, Failure, Machine};
 use tokio::sync::RwLock;
+use tokio::time::timeout;
 use zfs::process::{Depth, OperationError, Zfs};
 use zfs::{DatasetName, Guid, HoldTag, PoolName, SnapshotName};
 
@@ -28,6 +30,9 @@ pub use self::book::BookError;
 
 /// A hold that no transfer has asked for in so many seconds is let go.
 pub(crate) const LIFE: i64 = 7 * 24 * 3600;
+/// Somebody waits for a list. A pool that hangs is left out of it.
+const LIST_DEADLINE: Duration = Duration::from_secs(15);
+const EXPIRE_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The holds of one agent; clones are the same holds, on any thread.
 #[derive(Clone, Debug)]
@@ -71,10 +76,11 @@ impl Holds {
     ) -> Result<(), Failure> {
         let transfer = tag::parse(transfer)?;
         let tag = self.0.tags.tag(transfer)?;
-        let gate = self.gate(snapshot.dataset().pool());
+        let pool = snapshot.dataset().pool();
+        let gate = self.gate(pool);
         let _open = gate.read().await;
         // In the book before it is put, so that there is never a hold that nobody knows of.
-        let noted = self.book(|book| book.used(Key { guid, transfer }, destination, now()));
+        let noted = self.book(|book| book.used(Key { guid, transfer }, pool, destination, now()));
         noted.map_err(|error| unnoted(snapshot, &error))?;
         // It may be there already.
         self.0.zfs.hold(snapshot, &tag).await.map_err(|error| zfs_failure(&error)).map(drop)
@@ -128,7 +134,7 @@ impl Holds {
         pools: &[PoolName],
         now: i64,
     ) -> Result<(Vec<schema::Hold>, Vec<Unasked>), Failure> {
-        let (found, unlisted) = self.look(pools, now).await?;
+        let (found, unlisted) = self.look(pools, now, LIST_DEADLINE).await?;
         let mut holds: Vec<_> = found.into_iter().map(Found::into_hold).collect();
         holds.sort_by(|a, b| (&a.snapshot, &a.tag).cmp(&(&b.snapshot, &b.tag)));
         let unasked = |(pool, failure): (PoolName, Option<Failure>)| Unasked {
@@ -145,7 +151,7 @@ impl Holds {
     /// Something could not be listed or let go; all else was.
     pub async fn expire(&self, pools: &[PoolName], now: i64) -> Result<(), Failure> {
         let is_over = |note: &Note| now.saturating_sub(note.last_used) > LIFE;
-        let (found, unlisted) = self.look(pools, now).await?;
+        let (found, unlisted) = self.look(pools, now, EXPIRE_DEADLINE).await?;
         let mut failed = unlisted.into_iter().find_map(|(_, failure)| failure);
         for Found { hold, key, .. } in found.into_iter().filter(|found| is_over(&found.note)) {
             let gate = self.gate(hold.snapshot.dataset().pool());
@@ -162,27 +168,35 @@ impl Holds {
     }
 
     /// What ZFS and the book say together, and the pools that have nothing to say: those that could
-    /// not be listed, with why, and those that aren't imported. A hold that isn't in the book is
-    /// entered, as used now; what is in the book alone leaves it.
+    /// not be listed, with why, and those that aren't imported. A pool that hangs is given up after
+    /// the deadline. A hold that isn't in the book is entered, as used now; what is in the book
+    /// alone leaves it.
     async fn look(
         &self,
         pools: &[PoolName],
         now: i64,
+        deadline: Duration,
     ) -> Result<(Vec<Found>, Vec<(PoolName, Option<Failure>)>), Failure> {
-        let (mut seen, mut unlisted) = (Vec::new(), Vec::new());
-        for pool in pools {
-            match self.seen(pool).await {
-                Ok(Some(holds)) => seen.extend(holds),
-                Ok(None) => unlisted.push((pool.clone(), None)),
-                Err(failure) => unlisted.push((pool.clone(), Some(failure))),
+        let (mut seen, mut unlisted, mut listed) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let look = |pool| async move { (pool, timeout(deadline, self.seen(pool)).await) };
+        for (pool, looked) in join_all(pools.iter().map(look)).await {
+            match looked {
+                Ok(Ok(Some(holds))) => {
+                    listed.insert(pool.clone());
+                    seen.extend(holds);
+                }
+                Ok(Ok(None)) => unlisted.push((pool.clone(), None)),
+                Ok(Err(failure)) => unlisted.push((pool.clone(), Some(failure))),
+                Err(_) => unlisted.push((pool.clone(), Some(late(pool, deadline)))),
             }
         }
-        let whole = unlisted.is_empty();
-        let keys: BTreeSet<Key> = seen.iter().map(|(_, key)| *key).collect();
+        let pool_of = |hold: &zfs::Hold| hold.snapshot.dataset().pool().clone();
+        let keys = seen.iter().map(|(hold, key)| (*key, pool_of(hold))).collect();
         let noted = self.book(|book| {
-            book.reconcile(&keys, whole, now)?;
+            book.reconcile(&keys, &listed, now)?;
             let found = |(hold, key)| {
-                let note = book.find(&key).unwrap_or_else(|| Note::first_seen(now));
+                let note = book.find(&key);
+                let note = note.unwrap_or_else(|| Note::first_seen(pool_of(&hold), now));
                 Found { hold, key, note }
             };
             Ok(seen.into_iter().map(found).collect())
@@ -228,7 +242,7 @@ impl Holds {
 impl Found {
     fn into_hold(self) -> schema::Hold {
         let Self { hold: zfs::Hold { snapshot, tag, since }, note, .. } = self;
-        let Note { destination, last_used } = note;
+        let Note { destination, last_used, .. } = note;
         // It is noted a moment before it is put.
         let last_used = last_used.max(since);
         schema::Hold { place: None, snapshot, tag, destination, since, last_used }
@@ -239,6 +253,11 @@ impl Found {
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn late(pool: &PoolName, deadline: Duration) -> Failure {
+    let reason = format!("it has not answered for {} s", deadline.as_secs());
+    Failure::new(Code::Offline, "list the holds in", pool, reason, "Look at: zpool status")
 }
 
 fn unnoted(subject: impl std::fmt::Display, error: &BookError) -> Failure {

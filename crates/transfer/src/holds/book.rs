@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use schema::TransferId;
 use serde::{Deserialize, Serialize};
-use zfs::Guid;
+use zfs::{Guid, PoolName};
 
 /// More holds than this aren't kept in mind, nor put: each rewrites the file.
 const MOST: usize = 10_000;
@@ -63,6 +63,8 @@ pub(super) struct Key {
 /// What is remembered of a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
+    /// Where the snapshot was when it was asked for; `None` where an earlier version noted it.
+    pub(super) pool: Option<PoolName>,
     /// What the transfer makes, for people; empty if that isn't known.
     pub(super) destination: String,
     /// Unix time in seconds.
@@ -71,8 +73,8 @@ pub(super) struct Note {
 
 impl Note {
     /// Of a hold that was found without one.
-    pub(super) fn first_seen(now: i64) -> Self {
-        Self { destination: String::new(), last_used: now }
+    pub(super) fn first_seen(pool: PoolName, now: i64) -> Self {
+        Self { pool: Some(pool), destination: String::new(), last_used: now }
     }
 }
 
@@ -82,6 +84,8 @@ impl Note {
 struct Line {
     guid: Guid,
     transfer: TransferId,
+    #[serde(default)]
+    pool: Option<PoolName>,
     destination: String,
     last_used: i64,
 }
@@ -102,8 +106,8 @@ impl Book {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(BookError::Read { path, source }),
         };
-        let note = |Line { guid, transfer, destination, last_used }| {
-            (Key { guid, transfer }, Note { destination, last_used })
+        let note = |Line { guid, transfer, pool, destination, last_used }| {
+            (Key { guid, transfer }, Note { pool, destination, last_used })
         };
         Ok(Self { path, notes: lines.into_iter().map(note).collect() })
     }
@@ -118,31 +122,39 @@ impl Book {
     }
 
     /// A transfer asks for a hold.
-    pub(super) fn used(&mut self, key: Key, destination: &str, now: i64) -> Result<(), BookError> {
+    pub(super) fn used(
+        &mut self,
+        key: Key,
+        pool: &PoolName,
+        destination: &str,
+        now: i64,
+    ) -> Result<(), BookError> {
         if self.notes.len() >= MOST && !self.notes.contains_key(&key) {
             return Err(BookError::Full);
         }
         let destination = destination.chars().take(LONGEST_DESTINATION).collect();
         let mut notes = self.notes.clone();
-        notes.insert(key, Note { destination, last_used: now });
+        let pool = Some(pool.clone());
+        notes.insert(key, Note { pool, destination, last_used: now });
         self.replace(notes)
     }
 
-    /// Enters the holds that were found and aren't in the book, as used now. With `whole`, these
-    /// are all that there are: the others leave the book, but for those that were asked for since,
-    /// which may be about to be put.
+    /// Enters the holds that were found in `pools` and aren't in the book, as used now. They are all
+    /// that there are in these pools: what the book has there beside them leaves it, but for those
+    /// that were asked for since, which may be about to be put.
     pub(super) fn reconcile(
         &mut self,
-        found: &BTreeSet<Key>,
-        whole: bool,
+        found: &BTreeMap<Key, PoolName>,
+        pools: &BTreeSet<PoolName>,
         now: i64,
     ) -> Result<(), BookError> {
         let mut notes = self.notes.clone();
-        if whole {
-            notes.retain(|key, note| found.contains(key) || note.last_used >= now);
-        }
-        for key in found {
-            notes.entry(*key).or_insert_with(|| Note::first_seen(now));
+        notes.retain(|key, note| {
+            let elsewhere = note.pool.as_ref().is_some_and(|pool| !pools.contains(pool));
+            found.contains_key(key) || note.last_used >= now || elsewhere
+        });
+        for (key, pool) in found {
+            notes.entry(*key).or_insert_with(|| Note::first_seen(pool.clone(), now));
         }
         self.replace(notes)
     }
@@ -152,6 +164,7 @@ impl Book {
             let line = |(key, note): (&Key, &Note)| Line {
                 guid: key.guid,
                 transfer: key.transfer,
+                pool: note.pool.clone(),
                 destination: note.destination.clone(),
                 last_used: note.last_used,
             };
