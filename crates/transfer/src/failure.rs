@@ -143,10 +143,11 @@ fn classify(reason: Option<Reason>) -> (Code, Class, &'static str) {
             NotThisSource,
             "Another replica may fit. Name one with --from, or begin anew with --restart.",
         ),
-        // ZFS says so, too, of a destination that got a snapshot meanwhile: the next look tells.
+        // ZFS says so, too, of a destination that got a snapshot meanwhile: the next look tells. If
+        // not, it stays so.
         Some(R::UnsupportedStream) => (
             Code::Refused,
-            Transient,
+            Unknown,
             "Use another source with --from; or upgrade the destination's pool: zpool upgrade.",
         ),
         Some(R::CorruptToken) => (

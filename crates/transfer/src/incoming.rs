@@ -16,7 +16,7 @@ use schema::byte_stream_capnp::byte_stream;
 use schema::{Code, Failure};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use zfs::DatasetName;
 use zfs::process::ReceiveProcess;
@@ -80,6 +80,10 @@ impl Sink {
 
 impl byte_stream::Server for Sink {
     async fn write(self: Rc<Self>, params: byte_stream::WriteParams) -> capnp::Result<()> {
+        // A sender that sends nothing is to be left, in how many words it may do so.
+        if params.get()?.get_bytes()?.is_empty() {
+            return Err(capnp::Error::failed("a part of a stream has no bytes".into()));
+        }
         // Returns when there is room, so the sender keeps the receiving pool's pace.
         self.feed(Feed::Bytes(Chunk::Message(params))).await
     }
@@ -131,6 +135,8 @@ pub(crate) struct Reception<'a> {
     pub(crate) expected: &'a Expected,
     /// How long the sender may send nothing.
     pub(crate) stall: Duration,
+    /// Since when `zfs receive` has been taking what it was given last.
+    pub(crate) busy: &'a Cell<Option<Instant>>,
     pub(crate) cancel: &'a CancellationToken,
 }
 
@@ -166,6 +172,7 @@ pub(crate) async fn receive(
                 return reception.refused_late(reason);
             }
         };
+        reception.busy.set(Some(Instant::now()));
         let written = tokio::select! {
             written = process.write_all(bytes) => written,
             () = reception.cancel.cancelled() => {
@@ -178,9 +185,13 @@ pub(crate) async fn receive(
             return finish(process, reception.cancel).await;
         }
         count(bytes.len());
+        reception.busy.set(None);
         chunk = match reception.next(&mut incoming).await {
             Ok(Feed::Bytes(chunk)) => chunk,
-            Ok(Feed::End) => return finish(process, reception.cancel).await,
+            Ok(Feed::End) => {
+                reception.busy.set(Some(Instant::now()));
+                return finish(process, reception.cancel).await;
+            }
             Err(ended) => {
                 stop(process).await;
                 return ended;

@@ -64,7 +64,7 @@ const WORDS: [(Reason, &str, u8, Class, Class); 22] = {
             R::UnsupportedStream,
             "pool must be upgraded to receive this stream",
             6,
-            Transient,
+            Unknown,
             NotThisSource,
         ),
         (R::BadStream, "checksum mismatch or incomplete stream", 1, Transient, NotThisSource),

@@ -28,7 +28,7 @@ impl Transfer {
             }
         };
         let made = first;
-        for (step, size) in &ready.steps {
+        for (index, (step, size)) in ready.steps.iter().enumerate() {
             if self.tools.cancel.is_cancelled() {
                 return Err(Trouble::permanent(self.interrupted()));
             }
@@ -37,7 +37,9 @@ impl Transfer {
                 if self.job.options.restart || self.job.options.rollback {
                     self.job.options.restart = false;
                     self.job.options.rollback = false;
-                    self.check_room_again(*size).await?;
+                    let left = ready.steps[index..].iter();
+                    let left = left.filter(|(step, _)| step.brings().is_some());
+                    self.check_room_again(left.map(|(_, size)| *size).sum()).await?;
                 }
                 self.stream(&ready, &request, *size, first).await?;
                 first = false;
@@ -91,7 +93,8 @@ impl Transfer {
         if kept.last().is_none_or(|newest| newest.guid != to.guid) || newer != discards {
             return Err(refuse("its snapshots have changed since the plan was made".to_owned()));
         }
-        for some in discards.chunks(MOST_AT_ONCE) {
+        // The newest first: should ZFS refuse a later command, those before it are in order.
+        for some in discards.rchunks(MOST_AT_ONCE) {
             let labels: Vec<_> = some.iter().map(|snapshot| &snapshot.label).collect();
             let destroyed = zfs.destroy_snapshots(target, &labels).await;
             destroyed.map_err(|error| at_destination(&error))?;
@@ -185,7 +188,10 @@ impl Transfer {
         }
         if !self.job.dry_run {
             self.finish_late(goal, look).await;
-            self.release().await;
+            // What was interrupted there was on its way to another snapshot, and may yet go on.
+            if !self.mark.is_partial() {
+                self.release().await;
+            }
         }
         Ok(self.summary(plan, goal.guid))
     }

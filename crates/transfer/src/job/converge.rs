@@ -66,6 +66,8 @@ pub(super) struct Transfer {
     pub(super) retries: u32,
     /// ZFS has said that the lineage has large blocks.
     pub(super) large_blocks: bool,
+    /// Since when no machine has the goal, not even one that is off.
+    pub(super) gone_since: Option<Instant>,
 }
 
 impl Transfer {
@@ -90,6 +92,7 @@ impl Transfer {
             told: BTreeSet::new(),
             retries: 0,
             large_blocks: false,
+            gone_since: None,
         }
     }
 

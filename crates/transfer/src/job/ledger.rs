@@ -31,6 +31,8 @@ pub(super) struct Ledger {
     strikes: BTreeMap<Key, u32>,
     /// Of these, those that nobody knows the meaning of.
     unknown: BTreeMap<Key, u32>,
+    /// Times in a row that a source sent nothing for too long.
+    stalls: BTreeMap<Key, u32>,
 }
 
 /// Why a source is not asked.
@@ -58,6 +60,17 @@ impl Ledger {
     /// How often a source has failed in a row.
     pub(super) fn strikes(&self, key: &Key) -> u32 {
         self.strikes.get(key).copied().unwrap_or(0)
+    }
+
+    /// How often in a row a source has sent nothing for too long.
+    pub(super) fn stalls(&self, key: &Key) -> u32 {
+        self.stalls.get(key).copied().unwrap_or(0)
+    }
+
+    /// A source has sent nothing for too long; `progress`: it had sent something before.
+    pub(super) fn stalled(&mut self, key: &Key, progress: bool) {
+        let stalls = self.stalls.entry(key.clone()).or_default();
+        *stalls = if progress { 1 } else { *stalls + 1 };
     }
 
     /// From now on bytes come from here.

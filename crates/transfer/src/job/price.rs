@@ -105,8 +105,7 @@ impl Transfer {
         destination: &Destination,
         bytes: Option<u64>,
     ) -> Result<(), Trouble> {
-        // Once begun, ZFS tells best: what came before is no part of what is to come.
-        let (Some(bytes), None) = (bytes, &self.begun) else { return Ok(()) };
+        let Some(bytes) = bytes else { return Ok(()) };
         let target = &self.job.target;
         let Some(exists) = self.nearest(destination) else { return Ok(()) };
         let reserve = self.job.permits.reserve;

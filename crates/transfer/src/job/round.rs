@@ -58,8 +58,10 @@ impl Transfer {
         self.others = false;
         self.refresh().await?;
         let mut look = target::look(&self.tools.zfs, &self.job.target).await?;
-        if let (Destination::Present(present), true) = (&mut look.destination, self.made) {
-            present.ours = true;
+        match &mut look.destination {
+            Destination::Present(present) => present.ours |= self.made,
+            // What is there the next time may be somebody else's.
+            Destination::Absent { .. } => self.made = false,
         }
         self.mark = look.mark();
         let Some(goal) = self.goal(&look).await? else {

@@ -1,5 +1,7 @@
 //! Which source goes on with what is there; and why none does, or what is waited for.
 
+use std::time::{Duration, Instant};
+
 use schema::{Code, Failure, Replica};
 use zfs::Snapshot;
 
@@ -9,6 +11,9 @@ use crate::failure::Trouble;
 use crate::plan::{self, Step};
 use crate::target::Look;
 
+/// A snapshot that was taken or renamed just now may not have come round yet.
+const GONE: Duration = Duration::from_secs(60);
+
 impl Transfer {
     /// The best source that a plan can be made with.
     pub(super) fn choose_source(
@@ -17,6 +22,10 @@ impl Transfer {
         look: &Look,
     ) -> Result<(Replica, Vec<Step>), Trouble> {
         self.others = false;
+        match self.is_anywhere(goal) {
+            true => self.gone_since = None,
+            false => drop(self.gone_since.get_or_insert_with(Instant::now)),
+        }
         let (target, from) = (&self.job.target, self.job.from.as_ref());
         let options = self.plan_options();
         let sources =
@@ -62,6 +71,12 @@ impl Transfer {
         }
     }
 
+    /// Whether a machine has it, online or off, as far as is known.
+    fn is_anywhere(&self, goal: &Snapshot) -> bool {
+        let has = |replica: &Replica| replica.snapshots.iter().any(|it| it.guid == goal.guid);
+        self.replicas.iter().any(has)
+    }
+
     /// Why those are not asked now that will be asked again, where there is something to be saved.
     fn asked_again(&self) -> Option<Failure> {
         let worth_it = self.mark.is_partial() && self.ledger.will_ask();
@@ -99,6 +114,22 @@ impl Transfer {
 
     /// No source is left to be asked.
     fn nobody(&self, goal: &Snapshot, look: &Look, unsafe_to_resume: Option<Failure>) -> Trouble {
+        if self.gone_since.is_some_and(|since| since.elapsed() >= GONE) {
+            let target = &self.job.target;
+            let reason = format!(
+                "the snapshot {} (GUID {}) is gone from all machines, or they have renamed its dataset",
+                goal.label, goal.guid
+            );
+            let remedy = "Run the command again, with the dataset's new name if it has one; with \
+                          --restart for another snapshot if something was interrupted.";
+            return Trouble::permanent(Failure::new(
+                Code::NoSuchDataset,
+                "receive",
+                target,
+                reason,
+                remedy,
+            ));
+        }
         if let (Some(waiting), None) = (waiting_for(&self.away(goal, look)), &unsafe_to_resume) {
             return Trouble::transient(waiting);
         }

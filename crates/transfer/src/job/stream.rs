@@ -2,13 +2,14 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::pending;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use schema::text::Span;
 use schema::{Code, Failure};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use zfs::process::{ReceiveOptions, SendFlags};
 use zfs::stream::Begin;
 use zfs::{DatasetName, Guid, PropertyName, Reason, Snapshot, SnapshotName};
@@ -25,11 +26,13 @@ use crate::target::{Look, Sender};
 
 /// A receive that takes nothing for so long is worth a word.
 const STILL: Duration = Duration::from_secs(10 * 60);
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a sender that has dropped the sink may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A source that stalled is given up to so many times as long the next time: it may be slow, not
 /// stuck.
-const MOST_PATIENCE: u32 = 1024;
+const MOST_PATIENCE: u32 = 32;
 
 /// What a stream is to be asked for with: the requests of a plan's steps.
 pub(super) fn request(step: &Step, flags: SendFlags, decrypt: bool) -> Option<StreamRequest> {
@@ -65,6 +68,7 @@ impl Transfer {
     ) -> Result<(), Trouble> {
         let snapshot = self.name_here(&request.snapshot)?;
         let sender = Sender { dataset: ready.source.guid, snapshot: request.snapshot.guid };
+        let room = self.room(&ready.look.destination).await;
         let expected = Expected {
             guid: request.snapshot.guid,
             base: base(request),
@@ -74,8 +78,8 @@ impl Transfer {
                 Start::Resumed(token) => token.raw,
             },
             resumed: self.resumed(request, sender, &ready.look)?,
-            announced: announced.unwrap_or(ready.source.referenced),
-            room: self.room(&ready.look.destination).await,
+            announced: announced.unwrap_or(ready.source.referenced.min(room)),
+            room,
         };
         let options = if first {
             self.first_options(ready, sender).await?
@@ -179,7 +183,7 @@ impl Transfer {
         let (sink, incoming) = incoming::channel();
         let ended_by_sender = incoming.ended.clone();
         let counted = Rc::new(Cell::new(0_u64));
-        let fed = Cell::new(false);
+        let (fed, busy) = (Cell::new(false), Cell::new(None));
         let status = self.tools.status.clone();
         let count = {
             let counted = counted.clone();
@@ -207,15 +211,20 @@ impl Transfer {
                 fed.set(true);
                 Ok(process)
             };
-            let reception =
-                Reception { target: &target, expected: &receive.expected, stall, cancel: &stop };
+            let reception = Reception {
+                target: &target,
+                expected: &receive.expected,
+                stall,
+                busy: &busy,
+                cancel: &stop,
+            };
             let mut receiving =
                 pin!(incoming::receive(incoming, &mut follower, start, reception, count));
             let mut sending = pin!(remote.send(receive.request, sink));
             // Whichever side ends first decides; the process is waited for in any case.
             tokio::select! {
                 never = self.hold_on(&remote, &receive.needed) => match never {},
-                never = self.tell_when_still(&counted) => match never {},
+                never = self.tell_when_still(&busy) => match never {},
                 ended = &mut receiving => match ended {
                     // The sink is gone: the sender's answer, or the loss of the connection, tells why.
                     Ended::Aborted if !cancel.is_cancelled() => {
@@ -249,13 +258,18 @@ impl Transfer {
             (Ended::Aborted | Ended::Stalled, _) if cancel.is_cancelled() => {
                 Err(Trouble::permanent(self.interrupted()))
             }
-            (Ended::Stalled, _) => Err(Trouble::transient(Failure::new(
-                Code::Unreachable,
-                "receive",
-                &target,
-                format!("the source has sent nothing for {} s", stall.as_secs()),
-                "Look at the source's pool and at the network; --stall gives it more time.",
-            ))),
+            (Ended::Stalled, _) => {
+                if let Some(source) = &self.source {
+                    self.ledger.stalled(source, counted.get() > 0);
+                }
+                Err(Trouble::transient(Failure::new(
+                    Code::Unreachable,
+                    "receive",
+                    &target,
+                    format!("the source has sent nothing for {} s", stall.as_secs()),
+                    "Look at the source's pool and at the network; --stall gives it more time.",
+                )))
+            }
             (Ended::Aborted, Some(Err(failure))) => Err(Trouble::at_source(failure)),
             (Ended::Aborted, _) => Err(Trouble::transient(Failure::new(
                 Code::Failed,
@@ -280,24 +294,22 @@ impl Transfer {
     }
 
     /// A receive that takes nothing is never killed, since it may be committing; but it is told.
-    async fn tell_when_still(&self, counted: &Cell<u64>) -> Infallible {
-        let mut before = None;
-        loop {
-            let now = Some(counted.get());
-            if before.replace(counted.get()) == now {
-                self.note(format!(
-                    "zfs receive has taken nothing for {}; if that goes on, look at: zpool status",
-                    Span(STILL)
-                ));
-            }
-            sleep(STILL).await;
+    /// `busy`: since when it has been at what it was given last.
+    async fn tell_when_still(&self, busy: &Cell<Option<Instant>>) -> Infallible {
+        while busy.get().is_none_or(|since| since.elapsed() < STILL) {
+            sleep(LOOK_EVERY).await;
         }
+        self.note(format!(
+            "zfs receive has taken nothing for {}; if that goes on, look at: zpool status",
+            Span(STILL)
+        ));
+        pending().await
     }
 
     /// Longer with each time that the source has stalled.
     fn patience(&self) -> Duration {
-        let strikes = self.source.as_ref().map_or(0, |source| self.ledger.strikes(source));
-        let times = 1 << strikes.min(MOST_PATIENCE.ilog2());
+        let stalls = self.source.as_ref().map_or(0, |source| self.ledger.stalls(source));
+        let times = 1 << stalls.min(MOST_PATIENCE.ilog2());
         self.job.options.stall.saturating_mul(times)
     }
 

@@ -125,3 +125,16 @@ fn what_came_from_where_and_why_it_was_left_is_remembered() {
         .collect();
     assert_eq!(told, [("m2", 7, None), ("m1", 11, None)]);
 }
+
+#[test]
+fn patience_grows_with_stalls_alone() {
+    let one = key(&replica("m1"));
+    let mut ledger = Ledger::default();
+    ledger.leave(&one, &Trouble::transient(failure(Code::Failed, "suspended")), false);
+    assert_eq!(ledger.stalls(&one), 0);
+    ledger.stalled(&one, false);
+    ledger.stalled(&one, false);
+    assert_eq!(ledger.stalls(&one), 2);
+    ledger.stalled(&one, true);
+    assert_eq!(ledger.stalls(&one), 1, "it was not stuck all the time");
+}
