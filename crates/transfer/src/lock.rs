@@ -18,7 +18,8 @@ use zfs::{DatasetName, Guid};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long one that doesn't wait does so all the same.
 const GRACE: Duration = Duration::from_secs(10);
-/// Where locks lie: the first of these in which everyone may make files, so that all find the same.
+/// Where locks lie: the first of these in which everyone, or root if that is who asks, may make
+/// files.
 const FOLDERS: [&str; 2] = ["/run/lock", "/tmp"];
 
 /// What a transfer to this destination goes by: the same for each, on whatever day it runs.
@@ -79,9 +80,12 @@ pub(crate) async fn take(
 }
 
 fn folder() -> PathBuf {
+    // Where only root may make files, the agent and cli of root still find each other there: a
+    // service can have a folder for temporary files of its own.
+    let is_root = rustix::process::geteuid().is_root();
     let is_for_all = |folder: &&str| {
         fs::metadata(folder)
-            .is_ok_and(|data| data.is_dir() && data.permissions().mode() & 0o002 != 0)
+            .is_ok_and(|data| data.is_dir() && (is_root || data.permissions().mode() & 0o002 != 0))
     };
     FOLDERS.into_iter().find(is_for_all).unwrap_or(FOLDERS[1]).into()
 }
