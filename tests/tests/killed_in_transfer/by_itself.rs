@@ -31,6 +31,22 @@ fn a_zfs_send_that_is_killed_is_followed_by_another() {
     }
 }
 
+/// What is thrown away first is not what arrives after that.
+#[test]
+fn what_was_to_be_thrown_away_is_thrown_away_once() {
+    for arguments in both() {
+        let scene = Scene::new();
+        scene.begin(&arguments).kill();
+        scene.wait_for_silence();
+        scene.release();
+        let mut cli = scene.begin(&[&arguments[..], &["--restart"]].concat());
+        scene.sending().signal(Signal::KILL);
+        scene.release();
+        cli.wait_for_line("signal: 9");
+        goes_on(&scene, cli);
+    }
+}
+
 #[test]
 fn a_zfs_receive_that_is_killed_is_followed_by_another() {
     for arguments in both() {

@@ -7,6 +7,7 @@
 mod by_itself;
 mod said_and_kept;
 
+use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 
@@ -45,6 +46,8 @@ struct Scene {
     before: Properties,
     hold: PathBuf,
     holding: PathBuf,
+    /// Of what arrives by the command that was begun last.
+    readonly: Cell<&'static str>,
 }
 
 impl Scene {
@@ -59,7 +62,8 @@ impl Scene {
         sender.wrap_zfs(&format!("DIR='{}'\n{HELD_BACK}", folder.display()));
         sender.start_agent("datacenter-01", &[]);
         let (hold, holding) = (sender.path("hold"), sender.path("holding"));
-        let scene = Self { sender, receiver, fleet, contents, before, hold, holding };
+        let readonly = Cell::default();
+        let scene = Self { sender, receiver, fleet, contents, before, hold, holding, readonly };
         scene.wait_for_both();
         scene
     }
@@ -75,6 +79,7 @@ impl Scene {
     /// Starts a transfer, and waits until megabytes of it have arrived for good and no more come.
     fn begin(&self, arguments: &[&str]) -> Process {
         fs::write(&self.hold, "").unwrap();
+        self.readonly.set(if arguments[0] == "copy" { "on" } else { "off" });
         let cli = self.receiver.start_cli(arguments);
         until("a transfer under way", || {
             let get = ["get", "-H", "-o", "value", "receive_resume_token", "home/data"];
@@ -126,6 +131,10 @@ impl Scene {
         assert!(self.receiver.contents("home/data@s") == self.contents, "other files arrived");
         let there = self.receiver.properties();
         assert_eq!(there.names(), ["home", "home/data", "home/data@s"]);
+        // As by the first receive, however many went on with it.
+        assert_eq!(there.value("home/data", "canmount"), Some("noauto"));
+        assert_eq!(there.value("home/data", "readonly"), Some(self.readonly.get()));
+        assert!(there.value("home/data", "zatlas:transfer").is_some(), "it is not marked as ours");
         assert!(there.held().is_empty(), "{:?}", there.held());
         let bookmark = self.sender.bookmark_of("tank/data@s");
         self.sender.properties().assert_only_new(&self.before, &[&bookmark]);
