@@ -20,6 +20,10 @@ fn dies_twice(scene: &mut Scene, way: Way, label: &str, whole: u64) {
     let cli = scene.begin(way, &[]);
     for source in &mut scene.sources[..2] {
         source.wait_until_holding();
+        // A base that is left as a bookmark needs no hold.
+        let mut needed = ["base", label].map(|label| source.snapshot(label)).to_vec();
+        needed.retain(|snapshot| source.machine.has(snapshot));
+        assert_eq!(source.machine.properties().held(), needed);
         source.kill();
     }
     let summary = Summary::of(cli.finish());
