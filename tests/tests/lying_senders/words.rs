@@ -2,6 +2,7 @@
 
 use schema::{Code, Failure};
 use tests::liar::{Open, Tale, Then};
+use tests::{Machine, Tree};
 
 use crate::{BOTH, Lie, Scene, Way};
 
@@ -20,19 +21,35 @@ fn a_sender_of_another_protocol_version_is_named() {
     }
 }
 
+/// Of a dataset that another tool made, nobody knows whether it has large blocks; ZFS does, and says
+/// so.
 #[test]
 fn a_source_that_ever_wants_larger_blocks_is_left() {
-    let scene = Scene::new(&[]);
+    let t = std::cell::Cell::new(0);
+    let make = |honest: &Machine| {
+        honest.create("tank/data", Tree { seed: 4, bytes: 1 << 20 }, "s");
+        honest.zfs(&["snapshot", "tank/data@t"]);
+        t.set(honest.get("tank/data@t", "guid").parse().unwrap());
+    };
+    let scene = Scene::of(&[], make, |claim| claim.snapshot("t", t.get()));
     let words = "cannot receive incremental stream: incremental send stream requires -L \
                  (--large-block), to match previous receive.";
     let failure = Failure::new(Code::Failed, "send", "tank/data", words, "");
+    let base = scene.receiver.path("base");
+    std::fs::write(&base, scene.stream.bytes()).unwrap();
     for way in BOTH {
         let name = format!("larger-{way:?}");
+        let receive = format!(r#""$ZFS" receive -u 'home/{name}' <'{}'"#, base.display());
+        scene.receiver.shell(&receive).ok();
         scene.liar.tell(Tale::default().then(Then::Refuse(failure.clone())));
-        scene.receive(way, &name, &[]).expect(1).says("requires -L");
-        assert!(scene.liar.asked().len() <= 2, "once without, once with");
-        scene.nothing_is_there(&name);
-        scene.truth_arrives(way, &name);
+        scene.receive(way, &name, &["--adopt"]).expect(1).says("requires -L");
+        let asked = scene.liar.asked();
+        let larger: Vec<bool> = asked.iter().map(|asked| asked.large_blocks).collect();
+        assert_eq!(larger, [false, true], "{asked:?}");
+        assert!(asked.iter().all(|asked| asked.base == Some(scene.stream.guid())), "{asked:?}");
+        scene.liar.tell(scene.truth.tale());
+        scene.receive(way, &name, &["--adopt"]).ok();
+        assert_eq!(scene.receiver.get(&format!("home/{name}@t"), "guid"), t.get().to_string());
     }
 }
 
