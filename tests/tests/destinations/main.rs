@@ -8,6 +8,7 @@ mod clones;
 mod diverged;
 mod encrypted;
 mod interrupted;
+mod meanwhile;
 mod mounted;
 mod one_at_a_time;
 mod recursive;

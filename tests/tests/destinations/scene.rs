@@ -31,8 +31,13 @@ pub(crate) struct Scene {
     fleet: Fleet,
 }
 
-/// Holds each `zfs send` back after 1 MiB, while the file `hold` exists.
+/// Holds each `zfs send` back after 1 MiB, while the file `hold` exists, and each estimate while the
+/// file `price` does.
 const HELD_BACK: &str = r#"
+if [ "$1 $2" = "send -nvP" ] && [ -e "$DIR/price" ]; then
+    : >"$DIR/pricing"
+    while [ -e "$DIR/price" ]; do sleep 0.05; done
+fi
 if [ "$1" = send ] && [ "$2" != -nvP ] && [ -e "$DIR/hold" ]; then
     mkfifo "$DIR/pipe-$$"
     {
@@ -261,6 +266,23 @@ impl Scene {
             let ran = machine.try_zfs(&token);
             (ran.status == 0 && ran.stdout.trim() != "-").then_some(())
         });
+    }
+
+    /// Starts a transfer that has looked at both sides when this returns, and has done nothing yet;
+    /// [`Self::go_on`] lets it.
+    pub(crate) fn begin_to_plan(&self, arguments: &[String]) -> Process {
+        fs::write(self.sender.path("price"), "").unwrap();
+        let cli = self.start(arguments);
+        let pricing = self.sender.path("pricing");
+        until("a question for an estimate", || pricing.exists().then_some(()));
+        cli
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        for name in ["price", "pricing"] {
+            fs::remove_file(self.sender.path(name)).unwrap();
+        }
     }
 
     /// Leaves an interrupted transfer to this path: its cli was asked to end.
