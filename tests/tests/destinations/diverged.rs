@@ -107,6 +107,12 @@ fn assert_listed([mine, also_mine]: &[String; 2], ran: &Ran) {
 }
 
 fn only_what_was_listed_goes(scene: &Scene) {
+    for way in BOTH {
+        let target = |label: &str| scene.target(way, &format!("data{label}"));
+        for (snapshot, bookmark) in [("@zero", "#zero"), ("@mine", "#of mine")] {
+            scene.machine(way).zfs(&["bookmark", &target(snapshot), &target(bookmark)]);
+        }
+    }
     let before = scene.everything();
     let dry_run = ["--rollback", "--dry-run"];
     for (way, ran) in scene.both(|way| scene.arguments(way, "data", &dry_run)) {
@@ -117,7 +123,9 @@ fn only_what_was_listed_goes(scene: &Scene) {
     let before = BOTH.map(|way| (own(scene, way), scene.machine(way).properties()));
     let ran = scene.both(|way| scene.arguments(way, "data", &["--rollback"]));
     for ((way, ran), (own, before)) in ran.into_iter().zip(before) {
-        assert_listed(&own, &ran.ok());
+        let ran = ran.ok().says("destroys the bookmark ");
+        assert_eq!(ran.stderr.matches("destroys the bookmark ").count(), 1, "{}", ran.stderr);
+        assert_listed(&own, &ran);
         scene.assert_arrived(way, "data", "two");
         let (after, target) = (scene.machine(way).properties(), scene.target(way, "data"));
         let mut expected: Vec<String> = before.names().into_iter().map(str::to_owned).collect();
