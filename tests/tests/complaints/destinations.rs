@@ -114,6 +114,21 @@ fn receives_mounting_over_live_paths() {
     assert_eq!(fs::read_to_string(live.join("precious")).unwrap(), "precious");
 }
 
+/// ZFS skips what the user may not set, and succeeds.
+#[test]
+fn properties_that_are_not_set_in_silence() {
+    let scene = Scene::new(1 << 20);
+    fs::write(scene.receiver.path("powerless"), "").unwrap();
+    for arguments in [&DOWNLOAD[..], &COPY] {
+        let ran = scene.receiver.cli(arguments).ok();
+        let ran = ran.says("canmount could not be set, so home/data may be mounted at the next");
+        ran.says("the property zatlas:transfer could not be set on home/data");
+        assert_ne!(scene.receiver.get("home/data", "canmount"), "noauto");
+        scene.assert_arrived("tank/data@one", "home/data@one");
+        scene.receiver.zfs(&["destroy", "-r", "home/data"]);
+    }
+}
+
 #[test]
 fn a_full_pool_or_quota() {
     let scene = Scene::new(8 << 20);

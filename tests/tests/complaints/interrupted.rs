@@ -1,5 +1,7 @@
 //! What a transfer leaves that was cut can be found, gone on with, or thrown away.
 
+use std::fs;
+
 use crate::scene::{COPY, DOWNLOAD, SENDER, Scene, document};
 use tests::until;
 
@@ -27,6 +29,25 @@ fn a_resume_token_whose_snapshot_is_gone_blocks_for_ever() {
         scene.receiver.zfs(&["destroy", "-r", "home/data"]);
         scene.sender.zfs(&["rename", "tank/data@two", "tank/data@one"]);
         scene.wait_until_known("data", "one");
+    }
+}
+
+#[test]
+fn no_bookmark_for_later_increments() {
+    let scene = Scene::new(1 << 20);
+    let (broken, bookmark) =
+        (scene.sender.path("broken"), scene.sender.bookmark_of("tank/data@one"));
+    for arguments in [&DOWNLOAD[..], &COPY] {
+        fs::write(&broken, "bookmark tank/data@one").unwrap();
+        scene.receiver.cli(arguments).ok().says("can't bookmark one: cannot bookmark");
+        assert!(!scene.sender.has(&bookmark));
+        fs::remove_file(&broken).unwrap();
+        // The next run, which has nothing else to do, makes up for it.
+        scene.receiver.cli(arguments).ok().says("nothing to do");
+        assert!(scene.sender.has(&bookmark), "{bookmark}");
+        scene.assert_arrived("tank/data@one", "home/data@one");
+        scene.receiver.zfs(&["destroy", "-r", "home/data"]);
+        scene.sender.zfs(&["destroy", &bookmark]);
     }
 }
 

@@ -8,8 +8,10 @@ use tests::{Fleet, Machine, Process, Tree, is_real, until};
 /// Holds one stream back after 1 MiB, while the file `held` exists, if the file `hold` tells of its
 /// kind, `send` or `receive`. The process that is started stays the one that sends or receives.
 ///
+/// If `hold` says `commit`, a receive is held back once it has been given the whole stream.
+///
 /// The file `broken` names a command that fails; with the file `tiny`, all streams are said to be of
-/// a byte.
+/// a byte; with the file `powerless`, no receive sets a property, and none says so.
 const HELD_BACK: &str = r#"
 slowly() {
     dd bs=64k count=16 iflag=fullblock 2>/dev/null
@@ -27,6 +29,23 @@ if [ "$2" != -nvP ] && [ "$(cat "$DIR/hold" 2>/dev/null)" = "$1" ] &&
     exec 3<&0
     slowly <&3 >"$DIR/pipe-$$" &
     exec 3<&- "$ZFS" "$@" <"$DIR/pipe-$$"
+fi
+if [ "$1" = receive ] && [ "$(cat "$DIR/hold" 2>/dev/null)" = commit ]; then
+    mv "$DIR/hold" "$DIR/held"
+    cat >"$DIR/stream"
+    : >"$DIR/holding"
+    while [ -e "$DIR/held" ]; do sleep 0.05; done
+    exec "$ZFS" "$@" <"$DIR/stream"
+fi
+if [ "$1" = receive ] && [ -e "$DIR/powerless" ]; then
+    for word; do
+        shift
+        case $before$word in
+        -o*) ;;
+        *) set -- "$@" "$word" ;;
+        esac
+        case $word in -o) before=-o ;; *) before= ;; esac
+    done
 fi
 if [ -e "$DIR/broken" ] && [ "$(cat "$DIR/broken")" = "$1 $2" ]; then
     echo "cannot $1: the moon is in the wrong phase" >&2

@@ -1,5 +1,7 @@
 //! Who doesn't send is noticed; who is slow, or busy, is left alone.
 
+use std::time::{Duration, Instant};
+
 use crate::scene::{COPY, DOWNLOAD, Scene, document, stall};
 use tests::until;
 
@@ -42,4 +44,26 @@ fn a_watchdog_that_kills_healthy_transfers() {
     assert_eq!(told["retries"], 0, "{told:#}");
     assert!(told["seconds"].as_f64().unwrap() > f64::from(stall));
     scene.assert_arrived("tank/data@one", "home/data@one");
+}
+
+#[test]
+fn a_watchdog_that_kills_a_receive_that_commits() {
+    let stall = stall();
+    let scene = Scene::new(4 << 20);
+    for arguments in [&DOWNLOAD[..], &COPY] {
+        // It has been given everything, and takes longer over it than a source may send nothing.
+        let flags = ["--json", "--progress", "json", "--stall", &format!("{stall}s")];
+        let arguments = [arguments, &flags].concat();
+        let mut cli = scene.begin(&scene.receiver, "commit", &arguments);
+        let begun = Instant::now();
+        until("three times as long", || {
+            assert!(cli.is_running(), "{}", cli.log());
+            (begun.elapsed() > 3 * Duration::from_secs(stall.into())).then_some(())
+        });
+        scene.release(&scene.receiver);
+        let told = document(&cli.finish().ok());
+        assert_eq!(told["retries"], 0, "{told:#}");
+        scene.assert_arrived("tank/data@one", "home/data@one");
+        scene.receiver.zfs(&["destroy", "-r", "home/data"]);
+    }
 }
