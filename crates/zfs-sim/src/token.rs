@@ -14,7 +14,7 @@ use crate::stream::Fletcher4;
 
 /// DMU_BACKUP_FEATURE bits, and the flag of the token that each asks for.
 pub(crate) const FLAGS: [(u64, &str); 3] =
-    [(1 << 21, "largeblockok"), (1 << 16, "embedok"), (1 << 22, "compressok")];
+    [(1 << 19, "largeblockok"), (1 << 16, "embedok"), (1 << 22, "compressok")];
 /// The most that a token may unpack to; a real one's longest string is a name.
 const MAX_PACKED: u64 = 64 << 10;
 

@@ -14,16 +14,18 @@ use super::{existing, options};
 use crate::changes::{Change, States};
 use crate::failure::Failure;
 use crate::faults::Faulty;
-use crate::name::Kinds;
+use crate::name::{self, Kinds};
 use crate::options::Options;
+use crate::property::View;
 use crate::state::{Access, Busy, Node, Pool, Root};
 use crate::stream::{Begin, MAX_BLOCK, Position, Writer, synthetic};
 use crate::usage;
 
-/// DMU_BACKUP_FEATURE bits: spill blocks (of filesystems), and what `-e` and `-c` announce.
+/// DMU_BACKUP_FEATURE bits: spill blocks (of filesystems), and what `-e`, `-L` and `-c` announce.
 const SA_SPILL: u64 = 1 << 2;
 const EMBED_DATA: u64 = 1 << 16;
 const LZ4: u64 = 1 << 17;
+const LARGE_BLOCKS: u64 = 1 << 19;
 const COMPRESSED: u64 = 1 << 22;
 
 pub(super) fn run(arguments: &[String]) -> Result<()> {
@@ -54,7 +56,10 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         Some(base) => Some(Base::read(&pool, name, &snapshot, base, options.has('n'))?),
         None => None,
     };
-    let features = features(&options, snapshot.volsize.is_some());
+    let mut features = features(&options, snapshot.volsize.is_some());
+    if options.has('L') && has_large_blocks(&pool, name)? {
+        features |= LARGE_BLOCKS;
+    }
     let source = Source { name: name.clone(), snapshot, base, features, resume: None };
     if options.has('n') {
         return estimate::print(&pool, &source, &options);
@@ -64,6 +69,15 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
 
 fn warning(name: &str, why: &str) -> anyhow::Error {
     Failure::error(format!("warning: cannot send '{name}': {why}"))
+}
+
+/// Whether a real dataset of that record size would have them. Here none has: a stream announces
+/// what it may hold.
+fn has_large_blocks(pool: &Pool, snapshot: &str) -> Result<bool> {
+    let dataset = name::dataset(snapshot);
+    let Some(node) = pool.get(dataset) else { return Ok(false) };
+    let size = View::new(pool).value(dataset, node, "recordsize")?;
+    Ok(size.and_then(|(size, _)| size.parse().ok()).is_some_and(|size: usize| size > MAX_BLOCK))
 }
 
 fn features(options: &Options, volume: bool) -> u64 {
