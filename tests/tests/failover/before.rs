@@ -27,7 +27,12 @@ impl Before {
         let arrived: Vec<&str> = new(&after, &self.receiver);
         assert!(arrived.iter().all(|name| [TARGET, &snapshot].contains(name)), "{arrived:?}");
         for (name, property) in after.changed_since(&self.receiver) {
-            assert!(name == TARGET && property.starts_with("zatlas:"), "{name}: {property}");
+            // What is set on a dataset holds for its snapshots, too.
+            let dataset = name.split('@').next();
+            assert!(
+                dataset == Some(TARGET) && property.starts_with("zatlas:"),
+                "{name}: {property}"
+            );
         }
         let mut bookmarks = 0;
         for (source, before) in scene.sources.iter().zip(&self.sources) {
