@@ -56,6 +56,18 @@ impl World {
         }
     }
 
+    /// What has come as a whole is marked as ours, and mounted by nobody's doing but its user's.
+    #[track_caller]
+    pub(crate) fn check_settings(&self, allowed: &Allowed<'_>, after: &Properties, readonly: &str) {
+        let before = &allowed.before[allowed.node];
+        let is_new = |target: &&String| before.value(target, "guid").is_none();
+        for target in allowed.targets.iter().filter(is_new) {
+            assert_eq!(after.value(target, "canmount"), Some("noauto"), "{target}");
+            assert_eq!(after.value(target, "readonly"), Some(readonly), "{target}");
+            assert!(after.value(target, "zatlas:transfer").is_some(), "{target}");
+        }
+    }
+
     /// Every snapshot that has arrived holds what it held where it was taken.
     #[track_caller]
     pub(crate) fn check_contents(&self, allowed: &Allowed<'_>, after: &[Properties]) {
@@ -77,14 +89,29 @@ impl World {
         until("nothing held", || self.held().is_empty().then_some(()));
     }
 
+    /// Nothing is held for these any more. Who was away when the transfer was done hears of that only
+    /// now.
+    pub(crate) fn check_released(&self, targets: &[String]) {
+        until(&format!("nothing held for {targets:?}"), || {
+            let listed = self.listed_holds();
+            let is_for = |hold: &Value| {
+                let destination = hold["destination"].as_str().unwrap();
+                targets.iter().any(|target| destination.ends_with(target))
+            };
+            (!listed.iter().any(is_for)).then_some(())
+        });
+    }
+
+    fn listed_holds(&self) -> Vec<Value> {
+        let ran = self.nodes[0].machine.cli(&["holds", "--json"]).ok();
+        serde_json::from_str(&ran.stdout).expect("a list")
+    }
+
     /// Nothing of ours is held but what `cli holds` lists.
     #[track_caller]
     pub(crate) fn check_holds(&self) {
-        let ran = self.nodes[0].machine.cli(&["holds", "--json"]).ok();
-        let listed: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        let listed = self.listed_holds();
         let listed: BTreeSet<(&str, &str)> = listed
-            .as_array()
-            .expect("a list")
             .iter()
             .map(|hold| (hold["snapshot"].as_str().unwrap(), hold["tag"].as_str().unwrap()))
             .collect();

@@ -89,10 +89,13 @@ fn judge(world: &mut World, transfer: &Transfer, report: &mut Report) -> bool {
     let after = world.properties();
     let node = &world.nodes[transfer.to];
     let targets = pairs(world, transfer).into_iter().map(|(_, target)| node.name(&target));
-    let allowed = Allowed { node: transfer.to, targets: targets.collect(), before: &before };
+    let targets: Vec<String> = targets.collect();
+    let allowed = Allowed { node: transfer.to, targets: targets.clone(), before: &before };
     world.check_changes(&allowed, &after);
     world.check_contents(&allowed, &after);
     if ran.status == 0 {
+        let readonly = if transfer.command == Command::Copy { "on" } else { "off" };
+        world.check_settings(&allowed, &after[transfer.to], readonly);
         succeeded(world, transfer, &expected, &after, &ran, report);
     } else {
         refused(&expected, &ran, report);
@@ -103,6 +106,12 @@ fn judge(world: &mut World, transfer: &Transfer, report: &mut Report) -> bool {
         world.nodes[transfer.to].machine.cli(&words).ok();
     }
     world.check_holds();
+    if ran.status == 0 {
+        // What is unfinished there is of another transfer, and may yet go on.
+        let token = |target: &String| after[transfer.to].value(target, "receive_resume_token");
+        let whole = targets.into_iter().filter(|target| token(target) == Some("-"));
+        world.check_released(&whole.collect::<Vec<_>>());
+    }
     ran.status == 0
 }
 
