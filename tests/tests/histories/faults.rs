@@ -201,6 +201,10 @@ impl World {
             Victim::Cli => {
                 cli.kill();
                 self.release();
+                // Who begins while others are on their way back goes by those that are there.
+                if struck.somebody_was_away() {
+                    self.settle();
+                }
                 struck.again += 1;
                 *cli = self.nodes[transfer.to].machine.start_cli(arguments);
             }
