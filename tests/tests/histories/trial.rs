@@ -109,7 +109,7 @@ fn judge(world: &mut World, transfer: &Transfer, report: &mut Report) -> bool {
     if ran.status == 0 {
         // What is unfinished there is of another transfer, and may yet go on.
         let token = |target: &String| after[transfer.to].value(target, "receive_resume_token");
-        let whole = targets.into_iter().filter(|target| token(target) == Some("-"));
+        let whole = targets.into_iter().filter(|it| token(it).is_none_or(|token| token == "-"));
         world.check_released(&whole.collect::<Vec<_>>());
     }
     ran.status == 0
