@@ -43,7 +43,7 @@ pub(crate) enum Command {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Show {
-    /// Only datasets of this name; * ? [ ] are wildcards, and * matches / too
+    /// Only datasets of this name; * ? [ ] {a,b} are wildcards, and * matches / too
     pub(crate) pattern: Option<String>,
 
     /// Print a JSON document

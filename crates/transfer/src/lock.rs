@@ -65,7 +65,7 @@ pub(crate) async fn take(
             Err(TryLockError::Error(error)) => return Err(cannot(error)),
             // One that was just cancelled may still wait for its processes.
             Err(TryLockError::WouldBlock) if wait || since.elapsed() < GRACE => {
-                waiting.take().into_iter().for_each(|waiting| waiting());
+                waiting.take().filter(|_| wait).into_iter().for_each(|waiting| waiting());
                 sleep(LOOK_EVERY).await;
             }
             Err(TryLockError::WouldBlock) => {
@@ -77,6 +77,12 @@ pub(crate) async fn take(
             }
         }
     }
+}
+
+/// Whether a transfer has the destination with this id now.
+pub(crate) fn is_taken(id: &str) -> bool {
+    let file = open(&folder().join(format!("zatlas-{id}.lock")));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn folder() -> PathBuf {

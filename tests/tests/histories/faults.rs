@@ -105,7 +105,11 @@ impl World {
         }
         // Who begins while others are on their way back is told so, at once.
         if ran.status == 5 && struck.somebody_was_away() {
-            let told = ["it is only on what is offline", "is not connected"];
+            let told = [
+                "it is only on what is offline",
+                "the place that --from names is offline",
+                "is not connected",
+            ];
             assert!(told.iter().any(|words| ran.stderr.contains(words)), "{ran:#?}");
             self.settle();
             struck.again += 1;

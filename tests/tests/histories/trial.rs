@@ -101,7 +101,7 @@ fn judge(world: &mut World, transfer: &Transfer, report: &mut Report) -> bool {
         refused(&expected, &ran, report);
     }
     world.settle();
-    if ran.stderr.contains("holds at the sources stay for now") {
+    if ran.stderr.contains("keep their holds for now") {
         // The tracker was away when the transfer was done: the next run tells it.
         world.nodes[transfer.to].machine.cli(&words).ok();
     }

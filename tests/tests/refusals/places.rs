@@ -58,6 +58,6 @@ fn what_is_offline_is_said_to_be(all: &mut Three) {
     all.fleet.wait_for_show(&[&format!("data: {SENDER} (offline), {RECEIVER} (offline)")]);
     let new = ["download", "data", "--to", "home/new", "--from", SENDER];
     let ran = all.laptop.cli(&new).expect(5);
-    ran.says("it is only on what is offline").says(SENDER).says("last seen 2");
+    ran.says("the place that --from names is offline").says(SENDER).says("last seen 2");
     assert!(!all.laptop.has("home/new"));
 }

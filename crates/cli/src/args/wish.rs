@@ -81,8 +81,8 @@ pub(crate) struct Recursion {
     #[arg(short, long)]
     pub(crate) recursive: bool,
 
-    /// With -r: only datasets whose whole name matches this or another --include; * ? [ ] are
-    /// wildcards, and * matches / too
+    /// With -r: only datasets whose whole name matches this or another --include; * ? [ ] {a,b}
+    /// are wildcards, and * matches / too
     #[arg(long, value_name = "GLOB", requires = "recursive")]
     pub(crate) include: Vec<String>,
 

@@ -19,7 +19,10 @@ pub(super) fn lines(holds: &[Held]) -> String {
             "{}: {}, for {}, since {}, last used {}",
             held.subject(),
             Escaped(&held.tag),
-            Escaped(&held.destination),
+            match held.destination.as_str() {
+                "" => Escaped("what nobody remembers"),
+                known => Escaped(known),
+            },
             utc(held.since),
             utc(held.last_used)
         );

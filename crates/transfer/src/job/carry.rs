@@ -153,7 +153,10 @@ impl Transfer {
         self.held.borrow_mut().clear();
         let released = self.unless_cancelled(self.tools.broker.release(&self.id)).await;
         if let Some(Err(failure)) = released {
-            self.note(format!("holds at the sources stay for now: {}", failure.reason));
+            self.note(format!(
+                "other sources that were used keep their holds for now: {}",
+                failure.reason
+            ));
         }
     }
 

@@ -205,6 +205,9 @@ impl Transfer {
         })?;
         self.id = lock::transfer_id(pool.guid, target);
         if self.job.dry_run {
+            if lock::is_taken(&self.id) {
+                self.note("another transfer into it is under way on this machine".to_owned());
+            }
             return Ok(None);
         }
         let waiting = || {

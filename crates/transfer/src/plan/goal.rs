@@ -5,7 +5,7 @@
 //! may serve one, but have no say in which. A snapshot is to be taken only if no replica, online or
 //! off, has one. Knows nothing of what the destination has.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use schema::{Code, Failure, Place, Replica};
 use zfs::{DatasetPath, Guid, Snapshot, SnapshotLabel};
@@ -109,12 +109,23 @@ impl Wish<'_> {
     }
 
     fn offline(&self, replicas: &[&Replica]) -> Failure {
-        let places = replicas.iter().map(|replica| {
-            format!("{} (last seen {})", replica.place, schema::text::utc(replica.last_seen))
-        });
-        let places = places.collect::<Vec<_>>().join(", ");
-        let reason = format!("it is only on what is offline: {places}");
-        let remedy = "Bring one of these online: start its agent, import its pool.";
+        let places: BTreeSet<String> = replicas
+            .iter()
+            .map(|replica| {
+                format!("{} (last seen {})", replica.place, schema::text::utc(replica.last_seen))
+            })
+            .collect();
+        let places = places.into_iter().collect::<Vec<_>>().join(", ");
+        let (reason, remedy) = match self.from {
+            Some(_) => (
+                format!("the place that --from names is offline: {places}"),
+                "Bring it online: start its agent, import its pool. Or leave --from away.",
+            ),
+            None => (
+                format!("it is only on what is offline: {places}"),
+                "Bring one of these online: start its agent, import its pool.",
+            ),
+        };
         self.refuse(Code::Offline, reason, remedy)
     }
 
@@ -136,7 +147,10 @@ impl Wish<'_> {
             Some(from) => format!("{from} does not have a snapshot '{label}'"),
             None => format!("no replica has a snapshot '{label}'"),
         };
-        let remedy = "Name one of them, or leave --snapshot away for the newest.";
+        let remedy = match labels.is_empty() {
+            true => "Take one there, or leave --snapshot away.",
+            false => "Name one of them, or leave --snapshot away for the newest.",
+        };
         self.refuse(Code::NoSuchDataset, format!("{who}; {known}"), remedy)
     }
 }
@@ -150,12 +164,13 @@ fn pinned<'a>(
     let admitted = || replicas.iter().filter(|replica| wish.admits(replica));
     let there = admitted().filter(|replica| replica.place == *from);
     let Some(pinned) = there.min_by_key(|replica| (!wish.names(replica), &replica.name)) else {
-        let reason = if replicas.iter().any(|replica| replica.place == *from) {
-            format!("what is at {from} is the destination itself")
+        let (reason, remedy) = if replicas.iter().any(|replica| replica.place == *from) {
+            let reason = format!("what is at {from} is the destination itself");
+            (reason, "Name another place with --from, or leave it away.")
         } else {
-            format!("it is not at {from}; it is at {}", places(admitted()))
+            let reason = format!("it is not at {from}; it is at {}", places(admitted()));
+            (reason, "Give --from one of those places, or leave it away.")
         };
-        let remedy = "Give --from one of those places, or leave it away.";
         return Err(wish.refuse(Code::NoSuchPlace, reason, remedy));
     };
     if pinned.online { Ok(pinned) } else { Err(wish.offline(&[pinned])) }
@@ -328,7 +343,14 @@ fn guids(replica: &Replica) -> impl Iterator<Item = Guid> + '_ {
 }
 
 fn places<'a>(replicas: impl Iterator<Item = &'a Replica>) -> String {
-    replicas.map(|replica| replica.place.to_string()).collect::<Vec<_>>().join(", ")
+    // One place may have it under several names.
+    let mut places: Vec<String> = Vec::new();
+    for place in replicas.map(|replica| replica.place.to_string()) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places.join(", ")
 }
 
 #[cfg(test)]
