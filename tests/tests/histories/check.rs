@@ -56,13 +56,17 @@ impl World {
         }
     }
 
-    /// What has come as a whole is marked as ours, and mounted by nobody's doing but its user's.
+    /// What has come as a whole is marked as ours, mounted by nobody's doing but its user's, and
+    /// read-only if it is a copy or below one.
     #[track_caller]
-    pub(crate) fn check_settings(&self, allowed: &Allowed<'_>, after: &Properties, readonly: &str) {
+    pub(crate) fn check_settings(&self, allowed: &Allowed<'_>, after: &Properties, copied: bool) {
         let before = &allowed.before[allowed.node];
         let is_new = |target: &&String| before.value(target, "guid").is_none();
         for target in allowed.targets.iter().filter(is_new) {
             assert_eq!(after.value(target, "canmount"), Some("noauto"), "{target}");
+            let (parent, _) = target.rsplit_once('/').expect("below a pool");
+            let inherits = after.value(parent, "readonly") == Some("on");
+            let readonly = if copied || inherits { "on" } else { "off" };
             assert_eq!(after.value(target, "readonly"), Some(readonly), "{target}");
             assert!(after.value(target, "zatlas:transfer").is_some(), "{target}");
         }

@@ -94,8 +94,8 @@ fn judge(world: &mut World, transfer: &Transfer, report: &mut Report) -> bool {
     world.check_changes(&allowed, &after);
     world.check_contents(&allowed, &after);
     if ran.status == 0 {
-        let readonly = if transfer.command == Command::Copy { "on" } else { "off" };
-        world.check_settings(&allowed, &after[transfer.to], readonly);
+        let copied = transfer.command == Command::Copy;
+        world.check_settings(&allowed, &after[transfer.to], copied);
         succeeded(world, transfer, &expected, &after, &ran, report);
     } else {
         refused(&expected, &ran, report);
