@@ -103,6 +103,22 @@ impl ConnectError {
         matches!(self, Self::Unreachable { .. } | Self::Refused { .. } | Self::TimedOut { .. })
     }
 
+    /// Whether the connection was lost before anything was decided: the same again may do.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Closed { .. } => true,
+            Self::NoTls { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::TimedOut
+            ),
+            _ => false,
+        }
+    }
+
     /// What the system's error means when dialling failed.
     pub(crate) fn dialling(address: &Address, source: io::Error) -> Self {
         let address = address.clone();

@@ -85,7 +85,8 @@ fn ephemeral() -> Result<Identity, Failure> {
 }
 
 fn not_reached(place: &Place, error: &sturdyref::ConnectError) -> Failure {
-    let code = if error.is_unreachable() { Code::Unreachable } else { Code::Failed };
+    let may_pass = error.is_unreachable() || error.is_lost();
+    let code = if may_pass { Code::Unreachable } else { Code::Failed };
     Failure::new(
         code,
         "reach",

@@ -197,7 +197,7 @@ impl World {
                 self.release();
             }
             Victim::Receive => {
-                self.kill_receive(transfer.to, cli);
+                self.kill_receive(transfer.to, cli, struck);
                 self.release();
             }
             Victim::SendingAgent => self.restart_agent(held.sender),
@@ -220,9 +220,10 @@ impl World {
         }
     }
 
-    fn kill_receive(&self, at: usize, cli: &mut Process) {
+    fn kill_receive(&self, at: usize, cli: &mut Process, struck: &mut Struck) {
         let machine = &self.nodes[at].machine;
         until("a receive, or the end of the transfer", || {
+            self.mend(struck);
             let found = machine.strays().into_iter().find(|stray| stray.is("receive"));
             found.map(|stray| stray.signal(Signal::KILL)).or((!cli.is_running()).then_some(()))
         });

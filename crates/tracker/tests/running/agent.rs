@@ -38,7 +38,7 @@ pub(crate) enum Asked {
 }
 
 /// The one transfer that a fake agent doesn't know, and the one hold.
-pub(crate) const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "00000000000000ff";
 
 struct FakeAgent {
     asked: mpsc::UnboundedSender<Asked>,

@@ -168,7 +168,7 @@ fn a_transfers_holds_are_released_wherever_its_dataset_is() {
         let user = open(&home).await;
         let broker = user.broker("a").await.unwrap();
         // What an agent refuses is not the caller's concern.
-        for transfer in ["01", UNKNOWN] {
+        for transfer in ["0000000000000001", UNKNOWN] {
             let mut request = broker.release_request();
             request.get().set_transfer(transfer);
             let answer = request.send().promise.await.unwrap();

@@ -187,9 +187,16 @@ fn lineage<'a, 'b>(
             let holds =
                 |lineage: &&Vec<&Replica>| lineage.iter().any(|it| std::ptr::eq(*it, pinned));
             lineages.iter().find(holds).map(Vec::as_slice).ok_or_else(|| {
-                let reason = format!("{} has no snapshot of it, and others do", pinned.place);
-                let remedy = "Take a snapshot there, or leave --from away.";
-                wish.refuse(Code::Refused, reason, remedy)
+                let at = &pinned.place;
+                if pinned.snapshots.is_empty() {
+                    let reason = format!("{at} has no snapshot of it, and others do");
+                    let remedy = "Take a snapshot there, or leave --from away.";
+                    return wish.refuse(Code::Refused, reason, remedy);
+                }
+                let reason =
+                    format!("what is at {at} is the destination itself, and what comes from that");
+                let remedy = "Name another place with --from, or leave it away.";
+                wish.refuse(Code::NoSuchPlace, reason, remedy)
             })
         }
         (None, [only]) => Ok(only),
