@@ -211,6 +211,9 @@ pub(crate) fn expect(all: &[Replica], wish: &Wish<'_>) -> Expected {
         Some(pinned) => vec![pinned],
         None => lineage.clone(),
     };
+    // The place is pinned, not the dataset there.
+    let mut senders = lineage.clone();
+    senders.retain(|it| wish.from.is_none_or(|from| it.node == from));
     let goals = match wish.snapshot {
         Some(label) => {
             let naming = naming(lineage, wish.path, pinned);
@@ -228,7 +231,7 @@ pub(crate) fn expect(all: &[Replica], wish: &Wish<'_>) -> Expected {
     let mut expected = Expected::default();
     for goal in goals {
         let causes = match target {
-            Some(target) => refusals(target, goal, &serving, wish),
+            Some(target) => refusals(target, goal, &senders, wish),
             None => BTreeSet::new(),
         };
         if causes.is_empty() || causes.contains(&Cause::Interrupted) {
