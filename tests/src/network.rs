@@ -70,12 +70,10 @@ impl Network {
             (self.listen_address(host), self.listen_address(host))
         };
         // Of the host's own ports none is taken; on loopback the address is this fleet's alone.
-        let port = if is_real() {
-            7000
-        } else {
-            let free = TcpListener::bind((there.as_str(), 0)).and_then(|it| it.local_addr());
-            free.expect("a free port").port()
-        };
+        // It stays taken until the cable has got another.
+        let free = (!is_real()).then(|| TcpListener::bind((there.as_str(), 0)));
+        let free = free.transpose().expect("a free port");
+        let port = free.as_ref().map_or(7000, |free| free.local_addr().expect("an address").port());
         Cable::lay(&here, SocketAddr::new(there.parse().expect("an address"), port))
     }
 

@@ -182,11 +182,12 @@ impl Expected {
 pub(crate) fn expect(all: &[Replica], wish: &Wish<'_>) -> Expected {
     let is_target = |replica: &Replica| (replica.node, replica.path.as_str()) == wish.target;
     let target = all.iter().find(|replica| is_target(replica));
-    let others: Vec<&Replica> = all
-        .iter()
-        .filter(|it| it.has_agent && !is_target(it) && !it.snapshots.is_empty())
-        .collect();
-    let lineages = lineages(&others, wish.path);
+    let others: Vec<&Replica> =
+        all.iter().filter(|it| it.has_agent && !it.snapshots.is_empty()).collect();
+    // Only through the target may it be known that two of the others hold the same data.
+    let mut lineages = lineages(&others, wish.path);
+    lineages.iter_mut().for_each(|lineage| lineage.retain(|it| !is_target(it)));
+    lineages.retain(|lineage| lineage.iter().any(|it| it.path == wish.path));
     let pinned = match wish.from {
         None => None,
         Some(from) => {
