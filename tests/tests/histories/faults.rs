@@ -29,6 +29,9 @@ if [ "$1" = send ] && [ "$2" != -nvP ] && ! mv "$DIR/hold-later" "$DIR/hold" 2>/
 fi
 exec "$ZFS" "$@""#;
 
+/// What an agent sends of its own before a stream: its part of the handshake, and first answers.
+const GREETING: u64 = 4 << 10;
+
 /// How a transfer's faults went.
 #[derive(Debug, Default)]
 pub(crate) struct Struck {
@@ -89,6 +92,7 @@ impl World {
             (!cli.is_running()).then_some(())
         });
         let mut ran = cli.finish();
+        self.mend(&mut struck);
         self.hold_no_more();
         for cable in self.cables() {
             cable.spare();
@@ -112,6 +116,12 @@ impl World {
             ];
             assert!(told.iter().any(|words| ran.stderr.contains(words)), "{ran:#?}");
             self.settle();
+            struck.again += 1;
+            ran = self.nodes[transfer.to].machine.cli(arguments);
+        }
+        // So is who finds no way to anyone, before there is anything to go on with.
+        if ran.status == 1 && struck.what.contains(&"cut") && transfer.is_cut_in_greeting() {
+            assert!(ran.stderr.contains("cannot reach"), "{ran:#?}");
             struck.again += 1;
             ran = self.nodes[transfer.to].machine.cli(arguments);
         }
@@ -234,6 +244,14 @@ impl World {
         node.machine.agent().kill();
         self.release();
         self.nodes[at].start_agent();
+    }
+}
+
+impl Transfer {
+    /// The links break before anything of a stream has come.
+    fn is_cut_in_greeting(&self) -> bool {
+        let early = |fault: &Fault| matches!(*fault, Fault::Cut { after } if after < GREETING);
+        self.faults.iter().any(early)
     }
 }
 
