@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use crate::memory::Memory;
+
 /// The bounds that a listener or a client connection keeps. [`Default`] is what production uses.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -19,14 +21,25 @@ pub struct Limits {
     /// The largest frame in bytes.
     pub message: usize,
     /// Bytes of calls without an answer (an answer counts once it is written) over which reading
-    /// stops, not counting one [`window`](Self::window).
+    /// stops, not counting one [`window`](Self::window); on a worker, neither a
+    /// [`most_window`](Self::most_window).
     ///
     /// So a method must not wait for what its caller will only say after that much more.
     pub unanswered: usize,
     /// Questions that the peer may leave without its Finish; one more, and the connection is dropped.
     pub open_questions: usize,
-    /// Bytes in flight on a stream that this side sends.
+    /// Bytes in flight on a stream that this side sends, at the least. It begins with these, and has more where
+    /// the path holds more: bandwidth times round trip.
     pub window: usize,
+    /// The most that a stream may have in flight. Not more than the peer lets unanswered: its socket would stand
+    /// full for as long as it is busy, and the system takes that for a dead link.
+    pub most_window: usize,
+    /// What the streams of all connections with these limits may have in flight together, beyond the first
+    /// [`window`](Self::window) of each.
+    pub memory: Memory,
+    /// Whether a connection that is dialled carries bulk from here. (One that is accepted does if it is moved to a
+    /// worker.) It then uses the congestion control BBR, where the system has it.
+    pub bulk: bool,
     /// How long a closing connection may take to send what is queued.
     pub closing: Duration,
 }
@@ -42,6 +55,9 @@ impl Default for Limits {
             unanswered: 8 << 20,
             open_questions: 1 << 16,
             window: 1 << 20,
+            most_window: 8 << 20,
+            memory: Memory::of(48 << 20),
+            bulk: false,
             closing: Duration::from_secs(1),
         }
     }

@@ -75,7 +75,7 @@ impl Listener {
     }
 
     /// Serves until `closing` is cancelled; then accepts no more, closes all connections, those on workers
-    /// included, and returns.
+    /// included, and returns. Dropped before that, it accepts no more, and connections on workers go on.
     ///
     /// Must run within a [`tokio::task::LocalSet`] on a runtime with I/O and time.
     ///

@@ -2,7 +2,8 @@
 //!
 //! capnp-rpc neither sends nor honours `Bootstrap.deprecatedObjectId`, reads without end, and has one limit
 //! for the size of a message and the work to go over it. So this network reads the frames itself, sees each
-//! message pass in both directions, and leaves writing and stream windows to the network that it wraps.
+//! message pass in both directions, gives streams windows that follow the path, and leaves writing to the network
+//! that it wraps.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use futures::io::{AsyncBufReadExt, BufReader, Empty, empty};
 use futures::{FutureExt, TryFutureExt};
 
 use crate::bootstrap::BootstrapCap;
+use crate::flow::Flow;
 use crate::frame::{Frame, Meaning, read_frame, write_exception};
 use crate::gather::Gather;
 use crate::limits::Limits;
@@ -108,8 +110,7 @@ pub(crate) fn speak(
         fault: RefCell::default(),
     });
     let output = Gather::new(transport.clone());
-    let mut inner = twoparty::VatNetwork::new(empty(), output, side, ReaderOptions::new());
-    inner.set_window_size(limits.window);
+    let inner = twoparty::VatNetwork::new(empty(), output, side, ReaderOptions::new());
     let network = Network { inner, link: link.clone() };
     let bootstrap = BootstrapCap::client(link.clone());
     let system = RpcSystem::new(Box::new(network), Some(bootstrap));
@@ -270,7 +271,8 @@ impl Connection<Side> for Wire {
     }
 
     fn new_stream(&mut self) -> (Box<dyn FlowController>, Promise<(), Error>) {
-        self.inner.new_stream()
+        let (flow, driven) = Flow::new(&self.link.limits);
+        (Box::new(flow), driven)
     }
 
     fn shutdown(&mut self, result: capnp::Result<()>) -> Promise<(), Error> {

@@ -147,8 +147,11 @@ impl House {
         worker: crate::Worker,
         make: crate::OnWorker,
     ) -> Result<(), Rejected> {
+        let (peer, mut limits) = (counter.peer().clone(), self.limits.clone());
+        // It carries bulk, to here or from here.
+        transport.socket_mut().carry_bulk();
         transport.socket_mut().park().map_err(Rejected::Move)?;
-        let (peer, limits) = (counter.peer().clone(), self.limits.clone());
+        limits.unanswered += limits.most_window;
         let (closing, counted) = (peer.closing.clone(), self.moved.token());
         worker.run(move || async move {
             let _counted = counted;

@@ -67,6 +67,27 @@ fn a_moved_connection_needs_nothing_of_the_thread_it_came_from() {
     });
 }
 
+#[test]
+fn a_moved_connection_outlives_a_listener_that_is_dropped_until_it_is_hung_up() {
+    local(async {
+        let greeters = Greeters::with(&[]);
+        greeters.add("ticket", Place::On(Worker::spawn("bulk").unwrap(), "bulk".to_owned()));
+        let vat = Vat::serve(tls(), greeters.clone());
+        let connection = vat.connect("ticket").await.unwrap();
+        vat.served.abort();
+        while !vat.served.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let error = vat.connect("ticket").await.unwrap_err();
+        assert!(error.is_unreachable(), "{error}");
+        let bulk = connection.target::<greeter::Client>();
+        assert_eq!(greet(&bulk, "you").await.unwrap(), "Hello you, this is bulk");
+        let (_, peer) = greeters.asked.borrow()[0].clone();
+        peer.hang_up();
+        connection.closed().await;
+    });
+}
+
 /// Stops a worker's thread until the sender is used.
 async fn block(worker: &Worker) -> std::sync::mpsc::Sender<()> {
     let (busy, told) = oneshot::channel();

@@ -1,0 +1,171 @@
+//! Holds a stream's messages back while its [window](crate::window) is full.
+
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use capnp::Error;
+use capnp::capability::Promise;
+use capnp_rpc::{FlowController, OutgoingMessage};
+use futures::channel::{mpsc, oneshot};
+use futures::future::{Either, LocalBoxFuture, select};
+use futures::stream::{FuturesUnordered, StreamExt};
+use futures::{FutureExt, TryFutureExt};
+use tokio::time::Instant;
+
+use crate::limits::Limits;
+use crate::memory::Share;
+use crate::network::connection_lost;
+use crate::window::{Sent, Window};
+
+/// One stream's.
+pub(crate) struct Flow {
+    stream: Rc<Stream>,
+    unanswered: mpsc::UnboundedSender<LocalBoxFuture<'static, Result<Sent, Error>>>,
+}
+
+struct Stream {
+    window: RefCell<Window>,
+    began: Instant,
+    /// The stream's part of what the process has for windows.
+    share: Share,
+    most: usize,
+    /// The first error that a message was answered with: the stream is broken.
+    failed: RefCell<Option<Error>>,
+    /// Those who wait until the window is open.
+    waiting: RefCell<Vec<oneshot::Sender<()>>>,
+    /// Messages without an answer.
+    open: Cell<usize>,
+    /// Those who wait until there are none.
+    until_answered: RefCell<Vec<oneshot::Sender<()>>>,
+}
+
+impl Flow {
+    /// A stream's flow, and what drives it.
+    pub(crate) fn new(limits: &Limits) -> (Self, Promise<(), Error>) {
+        let (unanswered, answers) = mpsc::unbounded();
+        let stream = Rc::new(Stream {
+            window: RefCell::new(Window::new(limits.window)),
+            began: Instant::now(),
+            share: limits.memory.share(),
+            most: limits.most_window,
+            failed: RefCell::default(),
+            waiting: RefCell::default(),
+            open: Cell::new(0),
+            until_answered: RefCell::default(),
+        });
+        let driven = Promise::from_future(drive(stream.clone(), answers));
+        (Self { stream, unanswered }, driven)
+    }
+}
+
+/// Takes the answers in, until the stream is over and each message has had its own.
+async fn drive(
+    stream: Rc<Stream>,
+    mut new: mpsc::UnboundedReceiver<LocalBoxFuture<'static, Result<Sent, Error>>>,
+) -> Result<(), Error> {
+    let mut unanswered = FuturesUnordered::new();
+    loop {
+        let answer = if unanswered.is_empty() {
+            match new.next().await {
+                Some(sent) => Either::Left(sent),
+                None => return Ok(()),
+            }
+        } else {
+            match select(pin!(unanswered.next()), new.next()).await {
+                Either::Left((Some(answer), _)) => Either::Right(answer),
+                Either::Right((Some(sent), _)) => Either::Left(sent),
+                // No more is sent: only answers are left to come.
+                Either::Left((None, _)) => continue,
+                Either::Right((None, _)) => break,
+            }
+        };
+        match answer {
+            Either::Left(sent) => unanswered.push(sent),
+            Either::Right(answer) => stream.answered(answer),
+        }
+    }
+    while let Some(answer) = unanswered.next().await {
+        stream.answered(answer);
+    }
+    Ok(())
+}
+
+impl Stream {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn answered(&self, answer: Result<Sent, Error>) {
+        self.open.set(self.open.get() - 1);
+        match answer {
+            Ok(sent) => {
+                let most = self.most.min(self.share.bytes());
+                self.window.borrow_mut().answered(self.now(), sent, most);
+            }
+            Err(error) => {
+                self.failed.borrow_mut().get_or_insert(error);
+            }
+        }
+        if self.window.borrow().is_open() || self.failed.borrow().is_some() {
+            wake(&self.waiting);
+        }
+        if self.open.get() == 0 {
+            wake(&self.until_answered);
+        }
+    }
+
+    fn state(&self) -> Result<(), Error> {
+        self.failed.borrow().clone().map_or(Ok(()), Err)
+    }
+}
+
+/// Whoever has lost interest meanwhile misses nothing.
+fn wake(waiting: &RefCell<Vec<oneshot::Sender<()>>>) {
+    for waits in waiting.take() {
+        let _ = waits.send(());
+    }
+}
+
+/// Waits to be woken, and tells what the stream is like then.
+fn wait(stream: &Rc<Stream>, waiting: &RefCell<Vec<oneshot::Sender<()>>>) -> Promise<(), Error> {
+    let (waits, woken) = oneshot::channel();
+    waiting.borrow_mut().push(waits);
+    let stream = stream.clone();
+    Promise::from_future(woken.map(move |woken| match woken {
+        Ok(()) => stream.state(),
+        Err(_) => Err(connection_lost()),
+    }))
+}
+
+impl FlowController for Flow {
+    fn send(
+        &mut self,
+        message: Box<dyn OutgoingMessage>,
+        ack: Promise<(), Error>,
+    ) -> Promise<(), Error> {
+        let stream = &self.stream;
+        let bytes = message.size_in_words() * 8;
+        let sent = stream.window.borrow_mut().sent(stream.now(), bytes);
+        // At once, whatever the window says: messages must leave in their order. What waits is the next.
+        drop(message.send());
+        stream.open.set(stream.open.get() + 1);
+        // The driver is gone only with the connection.
+        let _ = self.unanswered.unbounded_send(ack.map_ok(move |()| sent).boxed_local());
+        if let Err(error) = stream.state() {
+            return Promise::err(error);
+        }
+        if stream.window.borrow().is_open() {
+            return Promise::ok(());
+        }
+        wait(stream, &stream.waiting)
+    }
+
+    fn wait_all_acked(&mut self) -> Promise<(), Error> {
+        if self.stream.open.get() == 0 {
+            return Promise::ok(());
+        }
+        wait(&self.stream, &self.stream.until_answered)
+    }
+}

@@ -1,0 +1,155 @@
+//! The window on paths that are simulated, message by message.
+
+use std::collections::VecDeque;
+
+use super::*;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const MESSAGE: usize = 256 * KIB;
+const LEAST: usize = MIB;
+const MOST: usize = 32 * MIB;
+const MBIT: f64 = 1e6 / 8.0;
+
+/// A path and the receiver at its end.
+struct Path {
+    /// Bytes per second.
+    bandwidth: f64,
+    round_trip: Duration,
+    /// Each message takes up to so many times half the round trip longer; none overtakes another.
+    jitter: f64,
+    /// What the receiver takes, in bytes per second, by the time.
+    receiver: fn(Duration) -> f64,
+    seed: u64,
+}
+
+struct Measured {
+    /// Bytes per second after the first ten seconds.
+    rate: f64,
+    /// The largest window after the first ten seconds.
+    largest: usize,
+}
+
+fn as_fast_as_it_comes(_: Duration) -> f64 {
+    f64::INFINITY
+}
+
+impl Path {
+    fn of(bandwidth: f64, round_trip: u64) -> Self {
+        let round_trip = Duration::from_millis(round_trip);
+        Self { bandwidth, round_trip, jitter: 0.0, receiver: as_fast_as_it_comes, seed: 1 }
+    }
+
+    /// Sends whatever the window allows for half a minute.
+    fn run(&self) -> Measured {
+        let (warm, end) = (Duration::from_secs(10), Duration::from_secs(30));
+        let mut random = fastrand::Rng::with_seed(self.seed);
+        let mut window = Window::new(LEAST);
+        let mut answers: VecDeque<(Duration, Sent)> = VecDeque::new();
+        let (mut now, mut sent_at, mut there_at, mut taken_at, mut answer_at) = Default::default();
+        let (mut delivered, mut largest) = (0, 0);
+        while now < end {
+            while window.is_open() {
+                let sent = window.sent(now, MESSAGE);
+                let mut half = || self.round_trip.mul_f64(0.5 * (1.0 + self.jitter * random.f64()));
+                // One after the other onto the wire, and one after the other into the receiver, which answers
+                // when there is room for the next.
+                sent_at =
+                    now.max(sent_at) + Duration::from_secs_f64(MESSAGE as f64 / self.bandwidth);
+                there_at = (sent_at + half()).max(there_at);
+                let takes = Duration::from_secs_f64(MESSAGE as f64 / (self.receiver)(taken_at));
+                taken_at = there_at.max(taken_at) + takes;
+                answer_at = (taken_at + half()).max(answer_at);
+                answers.push_back((answer_at, sent));
+            }
+            let (at, sent) = answers.pop_front().expect("something is in flight");
+            now = at;
+            window.answered(now, sent, MOST);
+            if now >= warm {
+                delivered += MESSAGE;
+                largest = largest.max(window.size);
+            }
+        }
+        let rate = delivered as f64 / (end - warm).as_secs_f64();
+        Measured { rate, largest }
+    }
+
+    /// Several times what it holds at most: more makes no sense on it.
+    fn most(&self) -> usize {
+        let holds = self.bandwidth * self.round_trip.as_secs_f64() * (1.0 + self.jitter);
+        4 * LEAST + (6.0 * holds) as usize
+    }
+}
+
+#[test]
+fn it_fills_short_and_long_paths_narrow_and_wide_ones() {
+    for round_trip in [1, 20, 100, 200] {
+        for mbit in [50.0, 1000.0] {
+            for jitter in [0.0, 0.2] {
+                let path = Path { jitter, ..Path::of(mbit * MBIT, round_trip) };
+                let measured = path.run();
+                let share = measured.rate / path.bandwidth;
+                let what = format!("{mbit} Mbit/s, {round_trip} ms, jitter {jitter}");
+                assert!(share >= 0.95, "{what}: {share:.3} of the bandwidth");
+                assert!(measured.largest <= path.most(), "{what}: {} bytes", measured.largest);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slow_receiver_is_not_taken_for_a_long_path() {
+    let path = Path { receiver: |_| 20e6, ..Path::of(10_000.0 * MBIT, 20) };
+    let measured = path.run();
+    assert!(measured.rate >= 0.95 * 20e6, "{} bytes/s", measured.rate);
+    assert!(measured.largest <= 4 * LEAST, "a window of {} bytes", measured.largest);
+}
+
+#[test]
+fn a_receiver_that_takes_bytes_by_fits_and_starts_gets_no_more_than_the_path_holds() {
+    // As `zfs receive` does while a transaction group is written.
+    let receiver = |now: Duration| if now.as_secs() % 6 < 4 { 200e6 } else { 2e6 };
+    let path = Path { receiver, ..Path::of(1000.0 * MBIT, 20) };
+    let measured = path.run();
+    assert!(measured.largest <= path.most(), "a window of {} bytes", measured.largest);
+}
+
+#[test]
+fn it_begins_small_and_is_never_larger_than_allowed() {
+    let mut window = Window::new(LEAST);
+    assert!(window.is_open());
+    let mut sent = Vec::new();
+    while window.is_open() {
+        sent.push(window.sent(Duration::ZERO, MESSAGE));
+    }
+    assert_eq!(window.in_flight(), LEAST + MESSAGE);
+    for (now, sent) in (1..).zip(sent) {
+        window.answered(Duration::from_secs(1) + Duration::from_nanos(now), sent, 3 * LEAST / 2);
+    }
+    assert!(window.size <= 3 * LEAST / 2);
+    assert!(window.size > LEAST, "it has not grown");
+}
+
+#[test]
+fn a_path_that_becomes_longer_is_filled_again() {
+    let mut window = Window::new(LEAST);
+    let mut now = Duration::ZERO;
+    let mut in_flight: VecDeque<(Duration, Sent)> = VecDeque::new();
+    let mut free = Duration::ZERO;
+    let mut delivered = 0;
+    while now < Duration::from_secs(60) {
+        let round_trip = Duration::from_millis(if now.as_secs() < 20 { 10 } else { 200 });
+        while window.is_open() {
+            free = free.max(now) + Duration::from_secs_f64(MESSAGE as f64 / 100e6);
+            in_flight.push_back((free + round_trip, window.sent(now, MESSAGE)));
+        }
+        let (at, sent) = in_flight.pop_front().expect("something is in flight");
+        now = at.max(now);
+        window.answered(now, sent, MOST);
+        if now >= Duration::from_secs(50) {
+            delivered += MESSAGE;
+        }
+    }
+    let rate = delivered as f64 / 10.0;
+    assert!(rate >= 0.9 * 100e6, "{rate} bytes/s");
+}
