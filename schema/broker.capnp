@@ -31,6 +31,9 @@ struct Offer {
 interface Rendezvous {
   relay @0 () -> (outcome :Answer.Outcome(Relay));
   # Has the sender meet the receiver at the tracker.
+
+  dialReceiver @1 (uris :List(Text)) -> (outcome :Answer.Outcome(Answer.Nothing));
+  # Has the sender dial the receiver, which awaits it: once, and before `relay`. For `uris` see Dialler.
 }
 
 struct Relay {
@@ -42,7 +45,12 @@ interface Dialler {
   # The sender's end of an offer: it dials out, where it can't be dialled.
 
   dial @0 (uri :Text) -> (outcome :Answer.Outcome(Answer.Nothing));
-  # Restores a Meeting at `uri` on a data connection of its own and brings the Source there.
+  # Restores a Meeting at `uri`, at the tracker, on a data connection of its own and brings the
+  # Source there.
+
+  dialReceiver @1 (uris :List(Text)) -> (outcome :Answer.Outcome(Answer.Nothing));
+  # The same at the receiver. `uris` are sturdyrefs of one Meeting, to be dialled in this order; only
+  # those count that pin the key that the offer is for. Secret.
 }
 
 interface Meeting {

@@ -102,7 +102,11 @@ struct Origin {
 enum Route {
   # How the bytes travel.
   direct @0;
+  # The receiver has dialled the sender.
   relayed @1;
+  # Through the tracker.
+  dialledBySender @2;
+  # From machine to machine, too.
 }
 
 struct Step {

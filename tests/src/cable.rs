@@ -27,6 +27,8 @@ struct Shared {
     breaks_at: Option<u64>,
     /// How many bytes a second of the agent's come through, if it is slow.
     rate: Option<u64>,
+    /// How many bytes of the agent's come through on each connection, if the rest is lost.
+    swallows_after: Option<u64>,
 }
 
 impl Cable {
@@ -34,8 +36,14 @@ impl Cable {
     pub(crate) fn lay(here: &str, there: SocketAddr) -> Self {
         let listener = TcpListener::bind((here, 0)).expect("a free port");
         let here = listener.local_addr().expect("an address");
-        let shared =
-            Shared { ends: Vec::new(), whole: true, passed: 0, breaks_at: None, rate: None };
+        let shared = Shared {
+            ends: Vec::new(),
+            whole: true,
+            passed: 0,
+            breaks_at: None,
+            rate: None,
+            swallows_after: None,
+        };
         let shared = Arc::new(Mutex::new(shared));
         let passing = shared.clone();
         // Ends with the test's process.
@@ -83,6 +91,12 @@ impl Cable {
         self.shared.lock().expect("a cable").rate = rate;
     }
 
+    /// Of what the agent sends only so many bytes come through on each connection; the rest is lost, and the
+    /// connection stands: as where large packets find no way.
+    pub fn swallow_after(&self, bytes: u64) {
+        self.shared.lock().expect("a cable").swallows_after = Some(bytes);
+    }
+
     /// Whether it is cut.
     pub fn is_cut(&self) -> bool {
         !self.shared.lock().expect("a cable").whole
@@ -125,6 +139,7 @@ fn connect(shared: &Arc<Mutex<Shared>>, near: TcpStream, there: SocketAddr) {
 /// Passes on what comes, until one end is closed: then both are.
 fn pass(shared: &Mutex<Shared>, mut from: TcpStream, mut to: TcpStream, counted: bool) {
     let mut chunk = vec![0; CHUNK];
+    let mut before = 0;
     loop {
         let length = match from.read(&mut chunk) {
             Ok(length) => length,
@@ -133,9 +148,13 @@ fn pass(shared: &Mutex<Shared>, mut from: TcpStream, mut to: TcpStream, counted:
         };
         let (length, last, delay) = {
             let mut shared = shared.lock().expect("a cable");
+            if counted && length > 0 && shared.swallows_after.is_some_and(|after| before >= after) {
+                continue;
+            }
             let (length, last) = shared.may_pass(length, counted);
             (length, last, shared.delay(length, counted))
         };
+        before += length as u64;
         thread::sleep(delay);
         if length == 0 || to.write_all(&chunk[..length]).is_err() || last {
             if last {

@@ -40,6 +40,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", default_value = "0")]
     pub(crate) reserve: Reserve,
 
+    /// The most memory for data on its way to receivers, of all streams together: 48M
+    ///
+    /// A stream takes what its path holds (bandwidth times round trip) and some more: at least 1 MiB,
+    /// at most 32 MiB.
+    #[arg(long, value_name = "SIZE", default_value = "48M", value_parser = size)]
+    pub(crate) memory: u64,
+
     /// Where receivers of this machine's datasets connect to
     #[arg(long, value_name = "ADDRESS", default_value = "tcp:0.0.0.0:0")]
     pub(crate) capnp_listen_address: Address,
@@ -66,6 +73,13 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) config: ConfigFile,
+}
+
+fn size(text: &str) -> Result<u64, &'static str> {
+    match text.parse() {
+        Ok(Reserve::Bytes(bytes)) => Ok(bytes),
+        _ => Err("not a size, such as 48M"),
+    }
 }
 
 impl Args {

@@ -8,7 +8,7 @@ use schema::broker_capnp::dialler;
 use schema::hold::{self, Unasked};
 use schema::wire::{length, parse};
 use schema::{Code, Failure, Location, Machine, outcome};
-use sturdyref::{Auth, Fingerprint, Security, SturdyRef};
+use sturdyref::{Auth, Fingerprint, Limits, Security, SturdyRef};
 use tokio::sync::watch;
 use transfer::holds::{self, Holds};
 use transfer::job::{Job, Permits};
@@ -40,6 +40,8 @@ pub(crate) struct Control {
     pub(crate) tracker: Auth,
     /// How this agent shows itself when it dials out.
     pub(crate) security: Security,
+    /// What data connections keep to that it dials.
+    pub(crate) limits: Limits,
     /// What runs beside the session.
     pub(crate) tasks: Tasks,
     /// Told by whom this session was replaced.

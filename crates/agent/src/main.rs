@@ -29,6 +29,8 @@ use program::{capability, config, exit, log, shutdown};
 use sturdyref::{Auth, Identity, SecretKey, Security};
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
+use transfer::dial::sending;
+use transfer::entrance::auth;
 use transfer::holds::Holds;
 use transfer::job::Permits;
 use transfer::outgoing::Tasks;
@@ -81,31 +83,31 @@ async fn run(args: Args) -> Result<()> {
     let zfs = Zfs::new(args.zfs, args.zpool).with_launcher();
     check_pools(&zfs, &args.zpools).await?;
 
+    let limits = sending(args.memory);
     let listener = listen(&args.capnp_listen_address, security.clone())?;
+    let listener = listener.with_limits(limits.clone());
     let listening = listener.local_address().clone();
-    let own_auth = match &security {
-        Security::Tls(identity) => Auth::Tls(identity.fingerprint()),
-        Security::Insecure => Auth::Insecure,
-    };
     let stopping = shutdown::token()?;
     let tasks = Tasks { shutdown: stopping.clone(), ..Tasks::default() };
     let book = state.path().join("holds.json");
     let holds = Holds::open(zfs.clone(), &args.name, book)?;
-    let tickets = Tickets::new(zfs.clone(), own_auth, tasks.clone(), holds.clone());
+    let tickets = Tickets::new(zfs.clone(), auth(&security), tasks.clone(), holds.clone());
     let serving = tokio::task::spawn_local(listener.serve(tickets.clone(), stopping.clone()));
 
     tokio::task::spawn_local(holding::expire(holds.clone(), args.zpools.clone()));
     let inventory = Inventory::new(args.zpools);
     tokio::task::spawn_local(follow::follow(zfs.clone(), inventory.clone()));
+    let entrance = tickets.entrance(security.clone());
     let uplink = Uplink {
         security,
+        limits,
         identity: key.fingerprint(),
         machine: args.name,
         public: args.capnp_public_address,
         listening,
         inventory,
         tickets,
-        transfers: Transfers::new(zfs, matches!(tracker.auth, Auth::Tls(_)), tasks.clone()),
+        transfers: Transfers::new(zfs, entrance, tasks.clone()),
         holds,
         permits: Permits { rollback: args.allow_rollback, reserve: args.reserve },
         tasks: tasks.clone(),

@@ -12,9 +12,12 @@ use schema::source_capnp::source;
 use schema::{Code, Failure};
 use sturdyref::{
     Address, Auth, Fingerprint, IdDigest, ObjectId, Peer, RestoreError, Restored, Restorer,
-    SturdyRef, Worker,
+    Security, SturdyRef, Worker,
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use transfer::entrance::Entrance;
+use transfer::guests::Guests;
 use transfer::holds::Holds;
 use transfer::outgoing::{self, Tasks};
 use zfs::{DatasetName, Zfs};
@@ -44,21 +47,29 @@ pub(crate) struct Tickets {
     auth: Auth,
     tasks: Tasks,
     holds: Holds,
-    /// What receivers are to dial, once that is known.
-    address: RefCell<Option<Address>>,
+    /// Senders that this machine's own transfers expect.
+    guests: Guests,
+    /// What is to be dialled here, once that is known.
+    address: watch::Sender<Option<Address>>,
     valid: RefCell<HashMap<IdDigest, Valid>>,
 }
 
 impl Tickets {
     /// No tickets yet; those minted later are for a listener with this authentication.
     pub(crate) fn new(zfs: Zfs, auth: Auth, tasks: Tasks, holds: Holds) -> Rc<Self> {
-        let (address, valid) = (RefCell::default(), RefCell::default());
-        Rc::new(Self { zfs, auth, tasks, holds, address, valid })
+        let (address, guests) = (watch::Sender::default(), Guests::default());
+        Rc::new(Self { zfs, auth, tasks, holds, guests, address, valid: RefCell::default() })
     }
 
-    /// Sets what receivers are told to dial.
+    /// Sets what others are told to dial.
     pub(crate) fn advertise(&self, address: Address) {
-        *self.address.borrow_mut() = Some(address);
+        self.address.send_replace(Some(address));
+    }
+
+    /// Where senders come in; `security` is the listener's.
+    pub(crate) fn entrance(&self, security: Security) -> Entrance {
+        let (guests, at) = (self.guests.clone(), self.address.subscribe());
+        Entrance::Listener { guests, at, security }
     }
 
     /// Makes a ticket; gives the sturdyrefs to use it with.
@@ -108,6 +119,9 @@ pub(crate) type MakeSource = Box<dyn FnOnce() -> (source::Client, CancellationTo
 
 impl Restorer for Tickets {
     fn restore(&self, id: &[u8], peer: &Peer) -> Result<Restored, RestoreError> {
+        if let Some(guest) = self.guests.restore(id, peer) {
+            return guest;
+        }
         let ticket = self.redeem(id, peer)?;
         tracing::info!(dataset = %ticket.dataset, peer = %peer.address, "ticket used");
         let worker = Worker::spawn("send")

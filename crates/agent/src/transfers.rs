@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use transfer::broker::{Broker, Desk};
+use transfer::entrance::Entrance;
 use transfer::job::{self, Job, Tools};
 use transfer::outgoing::Tasks;
 use transfer::report::{Status, Summary};
@@ -34,7 +35,7 @@ const REMEMBERED: usize = 100;
 /// All transfers into this machine.
 pub(crate) struct Transfers {
     zfs: Zfs,
-    tls: bool,
+    entrance: Entrance,
     tasks: Tasks,
     /// Whether the tracker knows of this machine now.
     registered: watch::Sender<bool>,
@@ -66,9 +67,9 @@ struct Held {
 
 impl Transfers {
     /// None yet.
-    pub(crate) fn new(zfs: Zfs, tls: bool, tasks: Tasks) -> Rc<Self> {
+    pub(crate) fn new(zfs: Zfs, entrance: Entrance, tasks: Tasks) -> Rc<Self> {
         let registered = watch::Sender::new(false);
-        Rc::new(Self { zfs, tls, tasks, registered, known: RefCell::default() })
+        Rc::new(Self { zfs, entrance, tasks, registered, known: RefCell::default() })
     }
 
     /// Tells whether there is a session with the tracker, by which transfers can be watched.
@@ -114,7 +115,8 @@ impl Transfers {
         };
         self.known.borrow_mut().remember(id.clone(), handle.clone());
         self.watch(handle.clone());
-        let tools = Tools { zfs: self.zfs.clone(), broker, tls: self.tls, status, cancel };
+        let (zfs, entrance) = (self.zfs.clone(), self.entrance.clone());
+        let tools = Tools { zfs, broker, entrance, worker: worker.clone(), status, cancel };
         let tracker = self.tasks.tracker.clone();
         worker.run(move || tracker.track_future(job::run(job, tools)));
         Ok((id, handle.client()))

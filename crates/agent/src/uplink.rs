@@ -12,7 +12,7 @@ use capnp_rpc::new_client;
 use schema::location_capnp::{location, session};
 use schema::wire::{length, parse};
 use schema::{Location, Machine, outcome};
-use sturdyref::{Address, Auth, Backoff, Connection, Fingerprint, Security, SturdyRef};
+use sturdyref::{Address, Auth, Backoff, Connection, Fingerprint, Limits, Security, SturdyRef};
 use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 use transfer::holds::Holds;
@@ -41,6 +41,8 @@ pub(crate) struct Uplink {
     pub(crate) tracker: RefCell<SturdyRef>,
     /// How this agent shows itself.
     pub(crate) security: Security,
+    /// What its data connections keep to.
+    pub(crate) limits: Limits,
     /// The fingerprint of its key.
     pub(crate) identity: Fingerprint,
     /// Its name.
@@ -158,6 +160,7 @@ impl Uplink {
             tickets: self.tickets.clone(),
             transfers: self.transfers.clone(),
             security: self.security.clone(),
+            limits: self.limits.clone(),
             tracker: self.tracker.borrow().auth,
             tasks: self.tasks.clone(),
             replaced,

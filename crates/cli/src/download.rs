@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use program::say;
 use schema::broker_capnp::broker;
 use schema::{Code, Failure, outcome};
-use sturdyref::{Backoff, SturdyRef, Worker};
+use sturdyref::{Address, Backoff, SturdyRef, Worker};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use transfer::broker::{Broker, Desk};
+use transfer::entrance::Entrance;
 use transfer::job::{self, Job, Permits, Reserve, Tools};
 use transfer::report::{Status, Summary};
 use transfer::zfs_failure;
@@ -84,32 +85,39 @@ impl Receiver<'_> {
             permits: PERMITS,
         };
         let (status, watched) = watch::channel(Status::default());
-        let (zfs, tls) = (self.zfs.clone(), speaks_tls(self.capability));
-        let tools = Tools { zfs, broker, tls, status, cancel: self.cancel.clone() };
+        let here = watch::Sender::new(tracker.connection.local_address().clone());
         // A thread of its own for the data: the tracker's connection stays responsive beside it.
         let worker = Worker::spawn("receive").map_err(|error| {
             let remedy = "Run the command again when the system is less busy.";
             Failure::new(Code::Failed, "start a thread for", &item.dataset, error, remedy)
         })?;
+        let tools = Tools {
+            zfs: self.zfs.clone(),
+            broker,
+            entrance: Entrance::Opened { at: here.subscribe(), tls: speaks_tls(self.capability) },
+            worker: worker.clone(),
+            status,
+            cancel: self.cancel.clone(),
+        };
         worker.run(move || job::run(job, tools));
         let voice = view.voice();
         let tell = |note: &str| voice.note(note);
         tokio::select! {
             outcome = to_the_end(watched, view) => outcome,
-            never = stay_connected(self.capability, tracker, &item.dataset, &desk, tell) => {
+            never = stay_connected(self.capability, tracker, &item.dataset, (&desk, &here), tell) => {
                 match never {}
             }
         }
     }
 }
 
-/// Gives the job the broker anew over trackers that come and go. The data needs none while it flows
+/// Gives the job the broker, and our address as the tracker sees it, anew over trackers that come and go. The data needs none while it flows
 /// directly; the job asks again when it does need one.
 async fn stay_connected(
     capability: &SturdyRef,
     mut tracker: Tracker,
     dataset: &DatasetPath,
-    desk: &Desk,
+    (desk, here): (&Desk, &watch::Sender<Address>),
     tell: impl Fn(&str),
 ) -> std::convert::Infallible {
     let mut backoff = Backoff::new();
@@ -123,6 +131,7 @@ async fn stay_connected(
                 let tracker = Tracker::connect(capability).await?;
                 let client = broker(&tracker, dataset).await?;
                 desk.replace(client);
+                here.send_replace(tracker.connection.local_address().clone());
                 Ok::<_, Failure>(tracker)
             };
             match again.await {

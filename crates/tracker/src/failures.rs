@@ -69,10 +69,10 @@ pub(crate) fn other_pool(operation: &str, snapshot: &SnapshotName, place: &Place
     Failure::new(Code::Usage, operation, snapshot, reason, remedy)
 }
 
-/// An offer's relay was asked for again.
-pub(crate) fn relayed(place: &Place) -> Failure {
+/// A way round was asked for again, for one offer.
+pub(crate) fn used(place: &Place) -> Failure {
     let remedy = "Ask for another offer.";
-    Failure::new(Code::Refused, "relay from", place, "this offer was relayed already", remedy)
+    Failure::new(Code::Refused, "bring data from", place, "this offer was used already", remedy)
 }
 
 /// A text that should be a name, and isn't.

@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use zfs::DatasetPath;
 
+use crate::dial::DIALLED_BY_SENDER;
+
 /// How long the tracker, and the machine that it asks, may take to answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -24,6 +26,7 @@ type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 enum Call {
     Replicas(Answer<Vec<Replica>>),
     Reach { wish: Reach, answer: Answer<Vec<SturdyRef>> },
+    DialReceiver { meeting: Vec<SturdyRef>, answer: Answer<()> },
     Relay(Answer<SturdyRef>),
     Release { transfer: String, answer: Answer<()> },
 }
@@ -85,6 +88,11 @@ impl Broker {
         self.call(|answer| Call::Reach { wish, answer }).await
     }
 
+    /// Has the sender of the ticket asked for last dial the receiver, at one of these.
+    pub(crate) async fn dial_receiver(&self, meeting: Vec<SturdyRef>) -> Result<(), Failure> {
+        self.call(|answer| Call::DialReceiver { meeting, answer }).await
+    }
+
     /// Has the sender of the ticket asked for last meet the receiver at the tracker.
     pub(crate) async fn relay(&self) -> Result<SturdyRef, Failure> {
         self.call(Call::Relay).await
@@ -129,6 +137,12 @@ impl Clerk {
                 let reached = self.reach(&client, &wish).await;
                 let _ = answer.send(self.told(reached));
             }
+            Call::DialReceiver { meeting, answer } => {
+                // The next call is not to wait for one that nobody waits for any more.
+                let dialled = timeout(DIALLED_BY_SENDER, self.dial_receiver(&meeting)).await;
+                let late = || Err(capnp::Error::disconnected("no answer".to_owned()));
+                let _ = answer.send(self.told(dialled.unwrap_or_else(|_| late())));
+            }
             Call::Relay(answer) => {
                 let _ = answer.send(self.told(self.relay().await));
             }
@@ -166,11 +180,31 @@ impl Clerk {
         uris.collect::<capnp::Result<_>>().map(Ok)
     }
 
+    fn rendezvous(&self) -> capnp::Result<&rendezvous::Client> {
+        let nothing = || capnp::Error::failed("nothing was offered yet".into());
+        self.rendezvous.as_ref().ok_or_else(nothing)
+    }
+
+    async fn dial_receiver(&self, meeting: &[SturdyRef]) -> capnp::Result<Result<(), Failure>> {
+        let mut request = self.rendezvous()?.dial_receiver_request();
+        let mut uris = request.get().init_uris(wire::length(meeting));
+        for (index, uri) in (0..).zip(meeting) {
+            uris.set(index, uri.to_uri().as_str());
+        }
+        let response = match request.send().promise.await {
+            // One of the other two is older. There is still the relay.
+            Err(error) if error.kind == capnp::ErrorKind::Unimplemented => {
+                let reason = "the sender's version dials no receiver";
+                let remedy = "Bring tracker and agent up to date.";
+                return Ok(Err(Failure::new(Code::Unreachable, "be dialled", "", reason, remedy)));
+            }
+            response => response?,
+        };
+        Ok(outcome::read(response.get()?.get_outcome()?)?.map(|_| ()))
+    }
+
     async fn relay(&self) -> capnp::Result<Result<SturdyRef, Failure>> {
-        let rendezvous = self
-            .rendezvous
-            .as_ref()
-            .ok_or_else(|| capnp::Error::failed("nothing was offered to be relayed".into()))?;
+        let rendezvous = self.rendezvous()?;
         let response = rendezvous.relay_request().send().promise.await?;
         match outcome::read(response.get()?.get_outcome()?)? {
             Ok(relay) => wire::parse(relay.get_uri()?).map(Ok),

@@ -1,20 +1,35 @@
-//! From a place to its `Source`: dial what was offered, in turn; else meet at the tracker.
+//! From a place to its `Source`: dial what was offered; else have the sender dial this machine; else
+//! meet at the tracker.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use schema::source_capnp::source;
 use schema::{Code, Failure, Place};
-use sturdyref::{Address, Auth, Connection, Identity, Security, SturdyRef};
+use sturdyref::{
+    Address, Auth, ConnectError, Connection, Limits, Memory, Security, SturdyRef, Worker,
+};
+use tokio::time::timeout;
 use zfs::DatasetPath;
 
 use crate::broker::{Broker, Reach};
+use crate::entrance::{self, Entrance};
+use crate::guests::Guest;
 use crate::report::Route;
 use schema::text::chain;
 
 /// How long a connection may take before the next path is tried.
-const DIAL_DEADLINE: Duration = Duration::from_secs(3);
-/// A sender with more addresses than this only wastes the receiver's time.
+pub const DIAL_DEADLINE: Duration = Duration::from_secs(3);
+/// How long one side may dial the other in all. Both together, the relay is asked for after 14 s at most.
+const DIAL_IN_ALL: Duration = Duration::from_secs(6);
+/// How long the sender may take to dial, and to bring what it has.
+pub(crate) const DIALLED_BY_SENDER: Duration = Duration::from_secs(8);
+/// Who has more addresses than this only wastes the other's time.
 const MOST_PATHS: usize = 8;
+
+/// The ways that are not to be gone.
+pub(crate) type Avoided = BTreeSet<Route>;
 
 /// An open data connection to a source. Closes when dropped.
 pub(crate) struct Line {
@@ -22,45 +37,155 @@ pub(crate) struct Line {
     pub(crate) source: source::Client,
     /// Through which path.
     pub(crate) route: Route,
-    /// Keeps the source alive.
-    _connection: Connection,
+    /// Bytes of streams that came over it.
+    pub(crate) carried: Cell<u64>,
+    /// Keeps the source alive, if this machine has dialled.
+    _connection: Option<Connection>,
+    /// The same, if the sender has.
+    _guest: Option<Guest>,
 }
 
-/// Reaches a source over a connection of its own, under a key of its own: a vat may
-/// keep only one connection per key, and this one is as short-lived as its ticket.
+/// Whom to reach, and what was learned of the ways there.
+pub(crate) struct Wanted<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) dataset: &'a DatasetPath,
+    pub(crate) may_snapshot: bool,
+    pub(crate) avoided: &'a Avoided,
+}
+
+/// Reaches a source over a connection of its own.
 pub(crate) async fn reach(
     broker: &Broker,
-    (place, dataset): (&Place, &DatasetPath),
-    may_snapshot: bool,
-    tls: bool,
+    entrance: &Entrance,
+    worker: &Worker,
+    wanted: Wanted<'_>,
 ) -> Result<Line, Failure> {
-    let security = if tls { Security::Tls(ephemeral()?) } else { Security::Insecure };
-    let receiver = match &security {
-        Security::Tls(identity) => Some(identity.fingerprint()),
-        Security::Insecure => None,
+    let Wanted { place, dataset, may_snapshot, avoided } = wanted;
+    let security = entrance.security()?;
+    let receiver = match entrance::auth(&security) {
+        Auth::Tls(fingerprint) => Some(fingerprint),
+        Auth::Insecure => None,
     };
     let mut tried = Vec::new();
     let wish = Reach { place: place.clone(), dataset: dataset.clone(), receiver, may_snapshot };
-    let offered = broker.reach(wish).await?;
-    for target in offered.iter().filter(|target| may_dial(target, tls)).take(MOST_PATHS) {
-        match sturdyref::connect(target, &security, DIAL_DEADLINE).await {
-            Ok(connection) => return Ok(line(connection, Route::Direct)),
+    let mut offered = broker.reach(wish).await?;
+    offered.retain(|target| may_dial(target, receiver.is_some()));
+    if !avoided.contains(&Route::Direct) {
+        match dial(&offered, &security, &receiving()).await {
+            Ok(connection) => return Ok(dialled(connection, Route::Direct)),
             // Whoever answered with another key, or refused the ticket, is no network's fault.
-            Err(error) if !error.is_unreachable() => return Err(not_reached(place, &error)),
+            Err(NotDialled::Final(error)) => return Err(not_reached(place, &error)),
+            Err(NotDialled::Unreachable(reasons)) => tried.extend(reasons),
+        }
+    }
+    // A sender that is not to be dialled at all shows no key by which it could be known.
+    let sender = offered.first().map(|target| target.auth);
+    if let Some(sender) = sender.filter(|_| !avoided.contains(&Route::DialledBySender)) {
+        match be_dialled(broker, entrance, worker, &security, sender).await {
+            Ok(guest) => return Ok(came(guest)),
+            Err(failure) if failure.code != Code::Unreachable => return Err(failure),
+            Err(failure) => tried.push(failure.reason),
+        }
+    }
+    tracing::info!(%place, ?tried, ?avoided, "not reached directly");
+    let because = |failure: Failure| {
+        let reasons = tried.into_iter().chain([failure.reason]);
+        Failure { reason: reasons.collect::<Vec<_>>().join("; "), ..failure }
+    };
+    if avoided.contains(&Route::Relayed) {
+        let reason = "nothing came by way of the tracker";
+        return Err(because(Failure::new(Code::Unreachable, "reach", place, reason, LOOK)));
+    }
+    let target: SturdyRef = broker.relay().await.map_err(because)?;
+    match sturdyref::connect_with(&target, &security, DIAL_DEADLINE, &receiving()).await {
+        Ok(connection) => Ok(dialled(connection, Route::Relayed)),
+        Err(error) => Err(not_reached(place, &error)),
+    }
+}
+
+/// Has the sender come to this machine.
+async fn be_dialled(
+    broker: &Broker,
+    entrance: &Entrance,
+    worker: &Worker,
+    security: &Security,
+    sender: Auth,
+) -> Result<Guest, Failure> {
+    let unreachable =
+        |reason: &str| Failure::new(Code::Unreachable, "be dialled", "", reason, LOOK);
+    let sender = match sender {
+        Auth::Tls(fingerprint) => Some(fingerprint),
+        Auth::Insecure => None,
+    };
+    let door = entrance.open(security, sender, worker.clone())?;
+    let meeting = door.meeting.clone();
+    let meeting = meeting.ok_or_else(|| unreachable("this machine has no address yet"))?;
+    let asked = async {
+        broker.dial_receiver(vec![meeting]).await?;
+        // It has brought its source, says the sender: that is here, or never was.
+        std::future::pending().await
+    };
+    let met = async {
+        tokio::select! {
+            guest = door.welcome() => guest.ok_or_else(|| unreachable("the sender left at once")),
+            refused = asked => refused,
+        }
+    };
+    let late = |_| unreachable("the sender has not come in time");
+    timeout(DIALLED_BY_SENDER, met).await.map_err(late)?
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum NotDialled {
+    /// Nobody was there; why, for each that was tried. Another path may lead there.
+    Unreachable(Vec<String>),
+    /// Somebody was there, and it is not to be tried in another way.
+    Final(ConnectError),
+}
+
+/// Dials one after the other, 3 s each and 6 s in all.
+///
+/// # Errors
+/// None could be reached; or one that could is not the right one, or refuses.
+pub async fn dial(
+    targets: &[SturdyRef],
+    security: &Security,
+    limits: &Limits,
+) -> Result<Connection, NotDialled> {
+    let until = Instant::now() + DIAL_IN_ALL;
+    let mut tried = Vec::new();
+    for target in targets.iter().take(MOST_PATHS) {
+        let deadline = DIAL_DEADLINE.min(until.saturating_duration_since(Instant::now()));
+        if deadline.is_zero() {
+            break;
+        }
+        match sturdyref::connect_with(target, security, deadline, limits).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if !error.is_unreachable() => return Err(NotDialled::Final(error)),
             Err(error) => {
-                tracing::info!(%place, address = %target.address, %error, "can't be dialled");
+                tracing::info!(address = %target.address, %error, "can't be dialled");
                 tried.push(chain(&error));
             }
         }
     }
-    let target: SturdyRef = broker.relay().await.map_err(|failure| Failure {
-        reason: format!("{}; {}", tried.join("; "), failure.reason),
-        ..failure
-    })?;
-    match sturdyref::connect(&target, &security, DIAL_DEADLINE).await {
-        Ok(connection) => Ok(line(connection, Route::Relayed)),
-        Err(error) => Err(not_reached(place, &error)),
-    }
+    Err(NotDialled::Unreachable(tried))
+}
+
+/// The most of a stream that may be on its way between two machines: a gigabit over 200 ms.
+const MOST_WINDOW: usize = 32 << 20;
+
+/// What data connections of a sender's keep to whose streams may take so many bytes together.
+pub fn sending(memory: u64) -> Limits {
+    let memory = Memory::of(usize::try_from(memory).unwrap_or(usize::MAX));
+    Limits { most_window: MOST_WINDOW, memory, bulk: true, ..Limits::default() }
+}
+
+/// What a data connection of the receiver's keeps to: all that may be on its way is read, however
+/// slow `zfs receive` is, so that no connection stands still that is well.
+fn receiving() -> Limits {
+    let usual = Limits::default();
+    Limits { unanswered: usual.unanswered + MOST_WINDOW, ..usual }
 }
 
 /// The sender says what to dial, and is trusted no further: not with a socket of this machine, nor
@@ -74,24 +199,21 @@ fn may_dial(target: &SturdyRef, tls: bool) -> bool {
     allowed
 }
 
-fn line(connection: Connection, route: Route) -> Line {
-    Line { source: connection.target(), route, _connection: connection }
+fn dialled(connection: Connection, route: Route) -> Line {
+    let (source, carried) = (connection.target(), Cell::new(0));
+    Line { source, route, carried, _connection: Some(connection), _guest: None }
 }
 
-fn ephemeral() -> Result<Identity, Failure> {
-    Identity::ephemeral().map_err(|error| {
-        Failure::new(Code::Failed, "make a key for", "the data connection", error, "")
-    })
+fn came(guest: Guest) -> Line {
+    let (source, carried) = (guest.source.clone(), Cell::new(0));
+    let route = Route::DialledBySender;
+    Line { source, route, carried, _connection: None, _guest: Some(guest) }
 }
 
-fn not_reached(place: &Place, error: &sturdyref::ConnectError) -> Failure {
+const LOOK: &str = "See to it that the machines can reach each other, or the tracker's address.";
+
+fn not_reached(place: &Place, error: &ConnectError) -> Failure {
     let may_pass = error.is_unreachable() || error.is_lost();
     let code = if may_pass { Code::Unreachable } else { Code::Failed };
-    Failure::new(
-        code,
-        "reach",
-        place,
-        chain(error),
-        "See to it that the machines can reach each other, or the tracker's address.",
-    )
+    Failure::new(code, "reach", place, chain(error), LOOK)
 }

@@ -67,7 +67,17 @@ impl Chunk {
 /// The end that the sender is given.
 struct Sink {
     feed: RefCell<Option<mpsc::Sender<Feed>>>,
-    ended: Rc<Cell<bool>>,
+    heard: Rc<Heard>,
+}
+
+/// What has come of a stream, whether it was fed or not.
+pub(crate) struct Heard {
+    /// Set once the sender has ended the stream.
+    pub(crate) ended: Cell<bool>,
+    /// Bytes.
+    pub(crate) bytes: Cell<u64>,
+    /// When the last of them came; at first, when the stream was asked for.
+    pub(crate) last: Cell<Instant>,
 }
 
 impl Sink {
@@ -80,10 +90,13 @@ impl Sink {
 
 impl byte_stream::Server for Sink {
     async fn write(self: Rc<Self>, params: byte_stream::WriteParams) -> capnp::Result<()> {
+        let bytes = params.get()?.get_bytes()?.len() as u64;
         // A sender that sends nothing is to be left, in how many words it may do so.
-        if params.get()?.get_bytes()?.is_empty() {
+        if bytes == 0 {
             return Err(capnp::Error::failed("a part of a stream has no bytes".into()));
         }
+        self.heard.bytes.set(self.heard.bytes.get() + bytes);
+        self.heard.last.set(Instant::now());
         // Returns when there is room, so the sender keeps the receiving pool's pace.
         self.feed(Feed::Bytes(Chunk::Message(params))).await
     }
@@ -94,7 +107,7 @@ impl byte_stream::Server for Sink {
         _: byte_stream::EndResults,
     ) -> capnp::Result<()> {
         self.feed(Feed::End).await?;
-        self.ended.set(true);
+        self.heard.ended.set(true);
         self.feed.take();
         Ok(())
     }
@@ -117,16 +130,16 @@ pub(crate) enum Ended {
 pub(crate) fn channel() -> (byte_stream::Client, Incoming) {
     // One message waits while one is written: more would only be memory.
     let (sender, queue) = mpsc::channel(1);
-    let ended = Rc::new(Cell::new(false));
-    let sink = Sink { feed: RefCell::new(Some(sender)), ended: ended.clone() };
-    (capnp_rpc::new_client(sink), Incoming { queue, ended })
+    let (ended, bytes, last) = (Cell::new(false), Cell::new(0), Cell::new(Instant::now()));
+    let heard = Rc::new(Heard { ended, bytes, last });
+    let sink = Sink { feed: RefCell::new(Some(sender)), heard: heard.clone() };
+    (capnp_rpc::new_client(sink), Incoming { queue, heard })
 }
 
 /// The receiving end of a [`channel`].
 pub(crate) struct Incoming {
     queue: mpsc::Receiver<Feed>,
-    /// Set once the sender has ended the stream.
-    pub(crate) ended: Rc<Cell<bool>>,
+    pub(crate) heard: Rc<Heard>,
 }
 
 /// What a stream is received with.

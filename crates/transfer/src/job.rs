@@ -14,6 +14,7 @@ mod source;
 mod stream;
 
 use schema::{Location, Place};
+use sturdyref::Worker;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use zfs::process::Zfs;
@@ -21,6 +22,7 @@ use zfs::{DatasetName, DatasetPath, SnapshotLabel};
 
 use self::converge::Transfer;
 use crate::broker::Broker;
+use crate::entrance::Entrance;
 use crate::options::Options;
 use crate::report::Status;
 pub use crate::reserve::Reserve;
@@ -71,8 +73,10 @@ pub struct Tools {
     pub zfs: Zfs,
     /// Knows the dataset's replicas and the way to them.
     pub broker: Broker,
-    /// Whether the fleet speaks TLS.
-    pub tls: bool,
+    /// Where a sender can dial this machine, should it have to.
+    pub entrance: Entrance,
+    /// The thread that the job runs on.
+    pub worker: Worker,
     /// Told everything, the outcome last.
     pub status: watch::Sender<Status>,
     /// Ends the job; it still waits for its processes.

@@ -6,9 +6,11 @@
 //! nothing of the catalogue, and decides nothing that the plan could.
 
 pub mod broker;
-mod dial;
+pub mod dial;
+pub mod entrance;
 mod failure;
 mod guard;
+pub mod guests;
 pub mod holds;
 mod incoming;
 pub mod job;

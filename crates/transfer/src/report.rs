@@ -8,10 +8,12 @@ use zfs::{DatasetName, DatasetPath, Guid, Kind, Snapshot};
 use crate::plan::{self, Base};
 
 /// How the bytes travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Route {
-    /// From machine to machine.
+    /// From machine to machine, dialled by the receiver.
     Direct,
+    /// From machine to machine, dialled by the sender.
+    DialledBySender,
     /// Through the tracker.
     Relayed,
 }

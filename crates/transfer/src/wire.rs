@@ -71,6 +71,7 @@ fn read_origin(reader: origin::Reader<'_>) -> Result<Origin> {
         dataset: parse(reader.get_dataset()?)?,
         route: match reader.get_route()? {
             transfer_capnp::Route::Direct => Route::Direct,
+            transfer_capnp::Route::DialledBySender => Route::DialledBySender,
             transfer_capnp::Route::Relayed => Route::Relayed,
         },
     })
@@ -81,6 +82,7 @@ fn write_origin(mut builder: origin::Builder<'_>, origin: &Origin) {
     builder.set_dataset(origin.dataset.as_str());
     builder.set_route(match origin.route {
         Route::Direct => transfer_capnp::Route::Direct,
+        Route::DialledBySender => transfer_capnp::Route::DialledBySender,
         Route::Relayed => transfer_capnp::Route::Relayed,
     });
 }

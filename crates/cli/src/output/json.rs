@@ -70,6 +70,7 @@ impl<'a> From<&'a Plan> for PlanDocument<'a> {
 fn route(route: Route) -> &'static str {
     match route {
         Route::Direct => "direct",
+        Route::DialledBySender => "dialled-by-sender",
         Route::Relayed => "relayed",
     }
 }

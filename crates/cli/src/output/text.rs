@@ -53,6 +53,7 @@ fn name_at(Origin { place, dataset: there, .. }: &Origin, dataset: &DatasetPath)
 fn route(route: Route) -> &'static str {
     match route {
         Route::Direct => "directly",
+        Route::DialledBySender => "directly, dialled by the sender",
         Route::Relayed => "relayed by the tracker, since the machines can't reach each other",
     }
 }

@@ -3405,6 +3405,7 @@ pub mod origin {
 pub enum Route {
     Direct = 0,
     Relayed = 1,
+    DialledBySender = 2,
 }
 
 impl ::capnp::introspect::Introspect for Route {
@@ -3419,6 +3420,7 @@ impl ::core::convert::TryFrom<u16> for Route {
         match value {
             0 => ::core::result::Result::Ok(Self::Direct),
             1 => ::core::result::Result::Ok(Self::Relayed),
+            2 => ::core::result::Result::Ok(Self::DialledBySender),
             n => ::core::result::Result::Err(::capnp::NotInSchema(n)),
         }
     }
@@ -3431,7 +3433,7 @@ impl ::capnp::traits::HasTypeId for Route {
     const TYPE_ID: u64 = 0xd42d_4883_4ad5_4a09u64;
 }
 mod route {
-pub(crate) static ENCODED_NODE: [::capnp::Word; 25] = [
+pub(crate) static ENCODED_NODE: [::capnp::Word; 30] = [
     ::capnp::word(0, 0, 0, 0, 5, 0, 6, 0),
     ::capnp::word(9, 74, 213, 74, 131, 72, 45, 212),
     ::capnp::word(15, 0, 0, 0, 2, 0, 0, 0),
@@ -3441,22 +3443,27 @@ pub(crate) static ENCODED_NODE: [::capnp::Word; 25] = [
     ::capnp::word(21, 0, 0, 0, 170, 0, 0, 0),
     ::capnp::word(29, 0, 0, 0, 7, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(25, 0, 0, 0, 55, 0, 0, 0),
+    ::capnp::word(25, 0, 0, 0, 79, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(116, 114, 97, 110, 115, 102, 101, 114),
     ::capnp::word(46, 99, 97, 112, 110, 112, 58, 82),
     ::capnp::word(111, 117, 116, 101, 0, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 1, 0, 1, 0),
-    ::capnp::word(8, 0, 0, 0, 1, 0, 2, 0),
+    ::capnp::word(12, 0, 0, 0, 1, 0, 2, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(17, 0, 0, 0, 58, 0, 0, 0),
+    ::capnp::word(29, 0, 0, 0, 58, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
-    ::capnp::word(9, 0, 0, 0, 66, 0, 0, 0),
+    ::capnp::word(21, 0, 0, 0, 66, 0, 0, 0),
+    ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
+    ::capnp::word(2, 0, 0, 0, 0, 0, 0, 0),
+    ::capnp::word(13, 0, 0, 0, 130, 0, 0, 0),
     ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
     ::capnp::word(100, 105, 114, 101, 99, 116, 0, 0),
     ::capnp::word(114, 101, 108, 97, 121, 101, 100, 0),
+    ::capnp::word(100, 105, 97, 108, 108, 101, 100, 66),
+    ::capnp::word(121, 83, 101, 110, 100, 101, 114, 0),
 ];
 pub(crate) fn get_annotation_types(child_index: Option<u16>, index: u32) -> ::capnp::introspect::Type {
     ::capnp::introspect::panic_invalid_annotation_indices(child_index, index)

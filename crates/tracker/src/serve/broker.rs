@@ -1,7 +1,7 @@
 //! `Broker`: the right to plan with, and to read, one dataset in all its replicas. It never reaches
 //! another.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use capnp::Error;
@@ -73,6 +73,7 @@ impl broker::Server for Broker {
                 place,
                 receiver,
                 dialler: RefCell::new(Some(ticket.get_dialler()?)),
+                dialled: Cell::new(false),
             };
             answer.set_rendezvous(capnp_rpc::new_client::<rendezvous::Client, _>(rendezvous));
             Ok(())

@@ -1,9 +1,9 @@
-//! `Rendezvous`: has a sender come to the tracker, where its receiver can't reach it.
+//! `Rendezvous`: has a sender dial its receiver, or come to the tracker, where its receiver can't reach it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use capnp::Error;
+use capnp::{Error, text_list};
 use schema::broker_capnp::{dialler, rendezvous};
 use schema::{Place, outcome};
 use sturdyref::Fingerprint;
@@ -24,9 +24,20 @@ pub(crate) struct Rendezvous {
     pub(crate) receiver: Option<Fingerprint>,
     /// Taken by the first who asks: an offer is for one relay.
     pub(crate) dialler: RefCell<Option<dialler::Client>>,
+    /// Whether the sender was asked to dial the receiver: once for each offer.
+    pub(crate) dialled: Cell<bool>,
 }
 
 impl rendezvous::Server for Rendezvous {
+    async fn dial_receiver(
+        self: Rc<Self>,
+        params: rendezvous::DialReceiverParams,
+        mut results: rendezvous::DialReceiverResults,
+    ) -> Result<(), Error> {
+        let dialled = answer(self.dial(params.get()?.get_uris()?).await)?;
+        outcome::write_nothing(results.get().init_outcome(), dialled)
+    }
+
     async fn relay(
         self: Rc<Self>,
         _: rendezvous::RelayParams,
@@ -42,10 +53,24 @@ impl rendezvous::Server for Rendezvous {
 }
 
 impl Rendezvous {
+    /// The sender judges for itself what it dials.
+    async fn dial(&self, uris: text_list::Reader<'_>) -> Result<(), NoAnswer> {
+        self.tracker.check(&self.grant)?;
+        let dialler = self.dialler.borrow().clone().filter(|_| !self.dialled.replace(true));
+        let dialler = dialler.ok_or_else(|| failures::used(&self.place))?;
+        let mut request = dialler.dial_receiver_request();
+        request.get().set_uris(uris)?;
+        // An older agent's exception says that it can't: not for us to explain.
+        let answer = self.line.hear(request.send().promise).await?;
+        outcome::read(answer.get()?.get_outcome()?)??;
+        tracing::info!(place = %self.place, "the sender has dialled the receiver");
+        Ok(())
+    }
+
     async fn arrange(&self) -> Result<Rc<Ends>, NoAnswer> {
         let tracker = &self.tracker;
         tracker.check(&self.grant)?;
-        let dialler = self.dialler.take().ok_or_else(|| failures::relayed(&self.place))?;
+        let dialler = self.dialler.take().ok_or_else(|| failures::used(&self.place))?;
         let arranged = tracker.relays.arrange(self.receiver);
         let ends = Rc::new(arranged.map_err(|error| Error::failed(error.to_string()))?);
         // Both come within this time, or neither may; also when this call is given up.

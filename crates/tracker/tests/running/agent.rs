@@ -31,6 +31,7 @@ pub(crate) enum Asked {
     Attach { id: String, dataset: String, replicas: usize },
     Cancel,
     Replaced { by: String },
+    DialReceiver { uris: Vec<String> },
     SourceDropped,
     Holds,
     Release { snapshot: String, tag: String },

@@ -59,6 +59,14 @@ async fn relay_by(rendezvous: &rendezvous::Client) -> Result<SturdyRef, Failure>
     Ok(relay.get_uri().unwrap().to_str().unwrap().parse().unwrap())
 }
 
+/// Has the sender dial us.
+async fn dial_receiver(rendezvous: &rendezvous::Client, uri: &str) -> Result<(), Failure> {
+    let mut request = rendezvous.dial_receiver_request();
+    request.get().init_uris(1).set(0, uri);
+    let answer = request.send().promise.await.unwrap();
+    outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().map(drop)
+}
+
 struct Sink {
     bytes: Rc<RefCell<Vec<u8>>>,
     ended: RefCell<Option<oneshot::Sender<()>>>,
@@ -195,7 +203,25 @@ fn an_offer_is_relayed_once() {
         let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
         relay_by(&rendezvous).await.unwrap();
         let failure = relay_by(&rendezvous).await.unwrap_err();
-        assert!(failure.to_string().contains("was relayed already"), "{failure}");
+        assert!(failure.to_string().contains("was used already"), "{failure}");
+    });
+}
+
+#[test]
+fn a_sender_is_asked_once_to_dial_the_receiver_and_is_relayed_where_it_cannot() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start("dc");
+        let (mut machine, _user, broker) = fleet(&home).await;
+        let answer = reach(&broker, ("tank", "a"), &identity().fingerprint()).await.unwrap();
+        let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
+        let uri = "capnp://insecure@192.0.2.1:1/bWVldGluZw";
+        let failure = dial_receiver(&rendezvous, uri).await.unwrap_err();
+        assert_eq!(failure.code, schema::Code::Unreachable, "{failure}");
+        while machine.asked.recv().await != Some(Asked::DialReceiver { uris: vec![uri.into()] }) {}
+        let failure = dial_receiver(&rendezvous, uri).await.unwrap_err();
+        assert!(failure.to_string().contains("was used already"), "{failure}");
+        relay_by(&rendezvous).await.unwrap();
     });
 }
 
@@ -208,8 +234,10 @@ fn who_was_made_an_offer_may_not_use_it_once_the_capability_is_void() {
         let answer = reach(&broker, ("tank", "a"), &identity().fingerprint()).await.unwrap();
         let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
         assert!(home.output(&["reissue", "user"]).status.success());
-        let failure = relay_by(&rendezvous).await.unwrap_err();
-        assert_eq!(failure.exit_status(), 6, "{failure}");
+        let dialled = dial_receiver(&rendezvous, "capnp://insecure@192.0.2.1:1/bQ").await;
+        for failure in [dialled.unwrap_err(), relay_by(&rendezvous).await.unwrap_err()] {
+            assert_eq!(failure.exit_status(), 6, "{failure}");
+        }
     });
 }
 

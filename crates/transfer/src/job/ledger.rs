@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use schema::{Failure, Place, Replica};
 use zfs::DatasetPath;
 
+use crate::dial::Avoided;
 use crate::failure::{Class, Trouble};
-use crate::report::{Origin, Used};
+use crate::report::{Origin, Route, Used};
 
 /// A source that fails so often in a row, nobody knows why, and brings nothing on, is left for good.
 const MOST_UNKNOWN: u32 = 10;
@@ -33,6 +34,8 @@ pub(super) struct Ledger {
     unknown: BTreeMap<Key, u32>,
     /// Times in a row that a source sent nothing for too long.
     stalls: BTreeMap<Key, u32>,
+    /// The ways over which nothing came, though they could be gone.
+    avoided: BTreeMap<Key, Avoided>,
 }
 
 /// Why a source is not asked.
@@ -110,6 +113,21 @@ impl Ledger {
             }
         };
         self.out.insert(key.clone(), Out { failure: trouble.failure.clone(), until });
+    }
+
+    /// The ways to a source that are not to be gone in this run.
+    pub(super) fn avoided(&self, key: &Key) -> Avoided {
+        self.avoided.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Nothing came this way, though it could be gone.
+    pub(super) fn avoid(&mut self, key: &Key, route: Route) {
+        self.avoided.entry(key.clone()).or_default().insert(route);
+    }
+
+    /// No other way leads to the source: perhaps it was not the way.
+    pub(super) fn avoid_none(&mut self, key: &Key) {
+        self.avoided.remove(key);
     }
 
     /// Whether one of those that are out will be asked again.

@@ -5,10 +5,11 @@ use std::time::Instant;
 use schema::{Code, Failure, Replica};
 use zfs::{Properties, Snapshot};
 
+use super::Tools;
 use super::converge::Transfer;
 use super::ledger::{Key, key};
 use super::price::Priced;
-use crate::dial::{self, Line};
+use crate::dial::{self, Line, Wanted};
 use crate::failure::Trouble;
 use crate::outgoing::snapshot_label;
 use crate::plan::{self, Chosen, Destination, Form, Goal, Options, Step, Wish};
@@ -199,8 +200,14 @@ impl Transfer {
             return Ok(());
         }
         self.line = None;
-        let reached =
-            dial::reach(&self.tools.broker, (&key.0, &key.1), may_snapshot, self.tools.tls).await;
+        let Tools { broker, entrance, worker, .. } = &self.tools;
+        let avoided = self.ledger.avoided(key);
+        let wanted = Wanted { place: &key.0, dataset: &key.1, may_snapshot, avoided: &avoided };
+        let reached = dial::reach(broker, entrance, worker, wanted).await;
+        if reached.is_err() {
+            // There is no better way than those that were avoided.
+            self.ledger.avoid_none(key);
+        }
         self.line = Some((key.clone(), reached.map_err(Trouble::at_source)?));
         Ok(())
     }

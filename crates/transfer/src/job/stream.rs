@@ -18,7 +18,7 @@ use super::converge::Transfer;
 use super::round::Ready;
 use crate::failure::Trouble;
 use crate::guard::{Expected, Resumed};
-use crate::incoming::{self, Ended, Reception};
+use crate::incoming::{self, Ended, Heard, Reception};
 use crate::plan::Step;
 use crate::remote::Remote;
 use crate::stream_request::{Start, StreamRequest};
@@ -30,6 +30,10 @@ const STILL: Duration = Duration::from_secs(10 * 60);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a sender that has dropped the sink may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// A way over which fewer bytes have come may be one that is of no use.
+const BULK: u64 = 64 << 10;
+/// It is, if nothing came for so long before the stream was given up.
+const QUIET: Duration = Duration::from_secs(10);
 /// A source that stalled is given up to so many times as long the next time: it may be slow, not
 /// stuck.
 const MOST_PATIENCE: u32 = 32;
@@ -89,8 +93,12 @@ impl Transfer {
         self.ledger.use_source(&ready.plan.source);
         let needed = self.needed(request);
         let receive = Receive { request, snapshot, expected, options, sender, needed };
+        let before = self.received();
         let received = self.receive(&receive, ready.look.sender).await;
         let (guid, label) = (request.snapshot.guid, receive.snapshot.label());
+        if let Ok(line) = self.line() {
+            line.carried.set(line.carried.get() + self.received() - before);
+        }
         match received {
             Ok(()) => self.verify(&receive.snapshot, guid).await,
             // Either side may fail in what comes after the data. What counts is whether the snapshot
@@ -181,7 +189,7 @@ impl Transfer {
         let stall = self.patience();
         let mut follower = self.tail.begin(receive.expected.guid);
         let (sink, incoming) = incoming::channel();
-        let ended_by_sender = incoming.ended.clone();
+        let heard = incoming.heard.clone();
         let counted = Rc::new(Cell::new(0_u64));
         let (fed, busy) = (Cell::new(false), Cell::new(None));
         let status = self.tools.status.clone();
@@ -234,7 +242,7 @@ impl Transfer {
                 },
                 sent = &mut sending => {
                     // A sender that is done without having ended the stream won't end it any more.
-                    if !ended_by_sender.get() {
+                    if !heard.ended.get() {
                         stop.cancel();
                     }
                     (receiving.await, Some(sent))
@@ -247,6 +255,9 @@ impl Transfer {
             self.made |= receive.options != ReceiveOptions::increment();
         }
         self.ledger.count(counted.get());
+        if matches!(ended, Ended::Aborted | Ended::Stalled) && !cancel.is_cancelled() {
+            self.judge_way(&heard);
+        }
         match (ended, sent) {
             (Ended::Complete(warnings), _) => {
                 if !warnings.is_empty() {
@@ -279,6 +290,18 @@ impl Transfer {
                 "Run the command again.",
             ))),
         }
+    }
+
+    /// A way that lets a connection through and then hardly anything is not gone again. (Large packets may be
+    /// lost on it, all of them.)
+    fn judge_way(&mut self, heard: &Heard) {
+        let (Ok(line), Some(source)) = (self.line(), self.source.clone()) else { return };
+        if line.carried.get() + heard.bytes.get() >= BULK || heard.last.get().elapsed() < QUIET {
+            return;
+        }
+        let route = line.route;
+        self.ledger.avoid(&source, route);
+        self.note(format!("{}: hardly anything comes this way; another is tried", source.0));
     }
 
     /// Notes who sends, on what is there already; a first receive sets it by itself.

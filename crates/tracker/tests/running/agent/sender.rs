@@ -1,11 +1,11 @@
-//! The sending end of a relay: dials out, and brings a source.
+//! The sending end of a relay: dials out, and brings a source. It reaches no receiver.
 
 use std::rc::Rc;
 
 use capnp::Error;
 use schema::broker_capnp::{dialler, meeting};
-use schema::outcome;
 use schema::source_capnp::source;
+use schema::{Code, Failure, outcome};
 use sturdyref::{ObjectId, SturdyRef};
 use tokio::sync::{mpsc, oneshot};
 
@@ -39,6 +39,18 @@ impl dialler::Server for FakeDialler {
             let _ = asked.send(Asked::SourceDropped);
         });
         outcome::write_nothing(results.get().init_outcome(), Ok(()))
+    }
+
+    async fn dial_receiver(
+        self: Rc<Self>,
+        params: dialler::DialReceiverParams,
+        mut results: dialler::DialReceiverResults,
+    ) -> Result<(), Error> {
+        let uris = params.get()?.get_uris()?.iter();
+        let uris = uris.map(|uri| uri.unwrap().to_string().unwrap()).collect();
+        self.0.send(Asked::DialReceiver { uris }).unwrap();
+        let failure = Failure::new(Code::Unreachable, "dial", "", "there is nobody", "");
+        outcome::write_nothing(results.get().init_outcome(), Err(failure))
     }
 }
 

@@ -1,0 +1,173 @@
+//! Where a sender comes to a receiver that it has to dial: who is expected, and is let in.
+//!
+//! Each guest is expected under a new secret id, for one connection, from whoever shows the key that the
+//! receiver would have dialled; nobody else is let in, and nobody uses the id up for it. What a
+//! guest brings stays on the thread of the transfer that awaits it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use capnp::Error;
+use capnp::capability::Client;
+use schema::broker_capnp::meeting;
+use schema::source_capnp::source;
+use sturdyref::{Fingerprint, IdDigest, ObjectId, Peer, RestoreError, Restored, Restorer, Worker};
+use tokio::sync::oneshot;
+
+thread_local! {
+    /// Where this thread's transfers wait.
+    static AWAITED: RefCell<HashMap<IdDigest, oneshot::Sender<Guest>>> = RefCell::default();
+}
+
+/// The guests that a machine's transfers expect.
+#[derive(Clone, Debug, Default)]
+pub struct Guests(Arc<Mutex<HashMap<IdDigest, Expected>>>);
+
+#[derive(Debug)]
+struct Expected {
+    /// The key that it has to show; `None` without TLS.
+    sender: Option<Fingerprint>,
+    /// The transfer's thread.
+    worker: Worker,
+}
+
+/// A sender that has come. Its connection is closed when this is dropped.
+pub(crate) struct Guest {
+    pub(crate) source: source::Client,
+    peer: Peer,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.peer.hang_up();
+    }
+}
+
+/// Waits for one guest; it is expected as long as this lives.
+pub(crate) struct Awaited {
+    guests: Guests,
+    digest: IdDigest,
+    guest: oneshot::Receiver<Guest>,
+}
+
+impl Guests {
+    fn expected(&self) -> MutexGuard<'_, HashMap<IdDigest, Expected>> {
+        // A map is whole after each of its calls, whatever became of the caller.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Expects a guest under this id, on this very thread, which is the worker's.
+    pub(crate) fn expect(
+        &self,
+        id: &ObjectId,
+        sender: Option<Fingerprint>,
+        worker: Worker,
+    ) -> Awaited {
+        let digest = id.digest();
+        let (arrived, guest) = oneshot::channel();
+        AWAITED.with_borrow_mut(|awaited| awaited.insert(digest, arrived));
+        self.expected().insert(digest, Expected { sender, worker });
+        Awaited { guests: self.clone(), digest, guest }
+    }
+
+    /// Lets a guest in, once; `None` if the id is no guest's.
+    ///
+    /// # Errors
+    /// It shows another key than the one expected.
+    pub fn restore(&self, id: &[u8], peer: &Peer) -> Option<Result<Restored, RestoreError>> {
+        let digest = IdDigest::of(id);
+        let mut expected = self.expected();
+        let sender = expected.get(&digest)?.sender;
+        if sender.is_some() && sender != peer.fingerprint {
+            let why = "another sender is expected".to_owned();
+            return Some(Err(RestoreError::Refused(why)));
+        }
+        let Expected { worker, .. } = expected.remove(&digest)?;
+        tracing::info!(peer = peer.address, "the sender has dialled");
+        Some(Ok(Restored::On(worker, Box::new(move |peer| meet(digest, peer.clone())))))
+    }
+}
+
+impl Awaited {
+    /// The guest; `None` if it has left before it brought anything.
+    pub(crate) async fn arrived(&mut self) -> Option<Guest> {
+        (&mut self.guest).await.ok()
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.guests.expected().remove(&self.digest);
+        AWAITED.with_borrow_mut(|awaited| awaited.remove(&self.digest));
+    }
+}
+
+/// A listener's restorer where nothing but guests is awaited.
+impl Restorer for Guests {
+    fn restore(&self, id: &[u8], peer: &Peer) -> Result<Restored, RestoreError> {
+        Self::restore(self, id, peer).unwrap_or(Err(RestoreError::Unknown))
+    }
+}
+
+fn meet(digest: IdDigest, peer: Peer) -> Client {
+    let arrived = AWAITED.with_borrow_mut(|awaited| awaited.remove(&digest));
+    let meeting = Meeting { peer, arrived: RefCell::new(arrived) };
+    capnp_rpc::new_client::<meeting::Client, _>(meeting).client
+}
+
+struct Meeting {
+    peer: Peer,
+    arrived: RefCell<Option<oneshot::Sender<Guest>>>,
+}
+
+impl meeting::Server for Meeting {
+    async fn bring(
+        self: Rc<Self>,
+        params: meeting::BringParams,
+        _: meeting::BringResults,
+    ) -> Result<(), Error> {
+        let source = params.get()?.get_source()?;
+        let left = || Error::failed("the receiver does not wait any more".to_owned());
+        let arrived = self.arrived.take().ok_or_else(left)?;
+        arrived.send(Guest { source, peer: self.peer.clone() }).map_err(|_| left())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(key: u8) -> Peer {
+        Peer::new(Some(Fingerprint([key; 32])), "tcp:192.0.2.9:9")
+    }
+
+    fn expect(guests: &Guests) -> (ObjectId, Awaited) {
+        let id = ObjectId::random().unwrap();
+        let worker = Worker::spawn("receive").unwrap();
+        let awaited = guests.expect(&id, Some(Fingerprint([7; 32])), worker);
+        (id, awaited)
+    }
+
+    #[test]
+    fn the_right_sender_is_let_in_once_and_no_other_spoils_it() {
+        let guests = Guests::default();
+        let (id, _awaited) = expect(&guests);
+        let refused = Guests::restore(&guests, id.as_bytes(), &peer(8));
+        assert!(matches!(refused, Some(Err(RestoreError::Refused(_)))));
+        assert!(Guests::restore(&guests, b"guessed", &peer(7)).is_none());
+        let let_in = Guests::restore(&guests, id.as_bytes(), &peer(7));
+        assert!(matches!(let_in, Some(Ok(Restored::On(..)))));
+        assert!(Guests::restore(&guests, id.as_bytes(), &peer(7)).is_none());
+    }
+
+    #[test]
+    fn nobody_is_expected_once_nobody_waits() {
+        let guests = Guests::default();
+        let (id, awaited) = expect(&guests);
+        drop(awaited);
+        assert!(Guests::restore(&guests, id.as_bytes(), &peer(7)).is_none());
+        assert!(AWAITED.with_borrow(HashMap::is_empty));
+    }
+}
