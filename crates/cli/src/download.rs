@@ -278,6 +278,8 @@ mod tests {
             let client = broker(&tracker, &dataset).await.unwrap();
             assert_eq!(asked.recv().await.unwrap(), "data");
             let (_broker, desk) = Broker::new(client, dataset.clone());
+            let here = watch::Sender::new(tracker.connection.local_address().clone());
+            let way = (&desk, &here);
             let capability = before.capability.clone();
             let (tell, mut said) = mpsc::unbounded_channel();
             let tell = |note: &str| tell.send(note.to_owned()).unwrap();
@@ -295,7 +297,7 @@ mod tests {
             };
             tokio::select! {
                 () = again => {}
-                never = stay_connected(&capability, tracker, &dataset, &desk, tell) => match never {},
+                never = stay_connected(&capability, tracker, &dataset, way, tell) => match never {},
             }
         };
         let deadline = Duration::from_secs(60);

@@ -2,9 +2,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use sturdyref::Security;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
+use transfer::guests::Guests;
 use transfer::job::Permits;
 use transfer::options::Options;
 
@@ -44,6 +46,12 @@ fn job() -> Job {
     }
 }
 
+/// One that is never come to.
+fn entrance() -> Entrance {
+    let (guests, security) = (Guests::default(), Security::Insecure);
+    Entrance::Listener { guests, at: watch::channel(None).1, security }
+}
+
 #[test]
 fn a_transfer_goes_on_with_the_broker_of_who_attached_last() {
     let folder = tempfile::tempdir().unwrap();
@@ -59,7 +67,7 @@ fn a_transfer_goes_on_with_the_broker_of_who_attached_last() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let zfs = Zfs::new(path("zfs"), path("zpool"));
-        let transfers = Transfers::new(zfs, false, Tasks::default());
+        let transfers = Transfers::new(zfs, entrance(), Tasks::default());
         let (asked, mut heard) = mpsc::unbounded_channel();
         let broker = |name| capnp_rpc::new_client(FakeBroker(name, asked.clone()));
         let (id, _first) = transfers.start(job(), broker("first")).unwrap();
@@ -80,7 +88,7 @@ fn a_transfer_goes_on_with_the_broker_of_who_attached_last() {
 
 #[test]
 fn a_transfer_that_is_not_known_is_told_as_such() {
-    let transfers = Transfers::new(Zfs::default(), false, Tasks::default());
+    let transfers = Transfers::new(Zfs::default(), entrance(), Tasks::default());
     let (asked, _) = mpsc::unbounded_channel();
     let broker = capnp_rpc::new_client(FakeBroker("any", asked));
     let attached = transfers.attach("0", &"a".parse().unwrap(), broker);
