@@ -1,17 +1,14 @@
 //! Holds a stream's messages back while its [window](crate::window) is full.
 
 use std::cell::{Cell, RefCell};
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use capnp::Error;
 use capnp::capability::Promise;
 use capnp_rpc::{FlowController, OutgoingMessage};
-use futures::channel::{mpsc, oneshot};
-use futures::future::{Either, LocalBoxFuture, select};
-use futures::stream::{FuturesUnordered, StreamExt};
-use futures::{FutureExt, TryFutureExt};
+use futures::FutureExt;
+use futures::channel::oneshot;
 use tokio::time::Instant;
 
 use crate::limits::Limits;
@@ -20,10 +17,7 @@ use crate::network::connection_lost;
 use crate::window::{Sent, Window};
 
 /// One stream's.
-pub(crate) struct Flow {
-    stream: Rc<Stream>,
-    unanswered: mpsc::UnboundedSender<LocalBoxFuture<'static, Result<Sent, Error>>>,
-}
+pub(crate) struct Flow(Rc<Stream>);
 
 struct Stream {
     window: RefCell<Window>,
@@ -42,10 +36,9 @@ struct Stream {
 }
 
 impl Flow {
-    /// A stream's flow, and what drives it.
-    pub(crate) fn new(limits: &Limits) -> (Self, Promise<(), Error>) {
-        let (unanswered, answers) = mpsc::unbounded();
-        let stream = Rc::new(Stream {
+    /// For one more stream, of this side's.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self(Rc::new(Stream {
             window: RefCell::new(Window::new(limits.window)),
             began: Instant::now(),
             share: limits.memory.share(),
@@ -54,42 +47,8 @@ impl Flow {
             waiting: RefCell::default(),
             open: Cell::new(0),
             until_answered: RefCell::default(),
-        });
-        let driven = Promise::from_future(drive(stream.clone(), answers));
-        (Self { stream, unanswered }, driven)
+        }))
     }
-}
-
-/// Takes the answers in, until the stream is over and each message has had its own.
-async fn drive(
-    stream: Rc<Stream>,
-    mut new: mpsc::UnboundedReceiver<LocalBoxFuture<'static, Result<Sent, Error>>>,
-) -> Result<(), Error> {
-    let mut unanswered = FuturesUnordered::new();
-    loop {
-        let answer = if unanswered.is_empty() {
-            match new.next().await {
-                Some(sent) => Either::Left(sent),
-                None => return Ok(()),
-            }
-        } else {
-            match select(pin!(unanswered.next()), new.next()).await {
-                Either::Left((Some(answer), _)) => Either::Right(answer),
-                Either::Right((Some(sent), _)) => Either::Left(sent),
-                // No more is sent: only answers are left to come.
-                Either::Left((None, _)) => continue,
-                Either::Right((None, _)) => break,
-            }
-        };
-        match answer {
-            Either::Left(sent) => unanswered.push(sent),
-            Either::Right(answer) => stream.answered(answer),
-        }
-    }
-    while let Some(answer) = unanswered.next().await {
-        stream.answered(answer);
-    }
-    Ok(())
 }
 
 impl Stream {
@@ -145,14 +104,15 @@ impl FlowController for Flow {
         message: Box<dyn OutgoingMessage>,
         ack: Promise<(), Error>,
     ) -> Promise<(), Error> {
-        let stream = &self.stream;
+        let Self(stream) = self;
         let bytes = message.size_in_words() * 8;
         let sent = stream.window.borrow_mut().sent(stream.now(), bytes);
+        stream.open.set(stream.open.get() + 1);
         // At once, whatever the window says: messages must leave in their order. What waits is the next.
         drop(message.send());
-        stream.open.set(stream.open.get() + 1);
-        // The driver is gone only with the connection.
-        let _ = self.unanswered.unbounded_send(ack.map_ok(move |()| sent).boxed_local());
+        let answered = stream.clone();
+        // With the connection all answers come to an end.
+        tokio::task::spawn_local(ack.map(move |ack| answered.answered(ack.map(|()| sent))));
         if let Err(error) = stream.state() {
             return Promise::err(error);
         }
@@ -163,9 +123,10 @@ impl FlowController for Flow {
     }
 
     fn wait_all_acked(&mut self) -> Promise<(), Error> {
-        if self.stream.open.get() == 0 {
+        let Self(stream) = self;
+        if stream.open.get() == 0 {
             return Promise::ok(());
         }
-        wait(&self.stream, &self.stream.until_answered)
+        wait(stream, &stream.until_answered)
     }
 }

@@ -117,7 +117,9 @@ async fn be_dialled(
         Auth::Tls(fingerprint) => Some(fingerprint),
         Auth::Insecure => None,
     };
-    let door = entrance.open(security, sender, worker.clone())?;
+    // Without a port of our own there is still the relay.
+    let door = entrance.open(security, sender, worker.clone());
+    let door = door.map_err(|failure| Failure { code: Code::Unreachable, ..failure })?;
     let meeting = door.meeting.clone();
     let meeting = meeting.ok_or_else(|| unreachable("this machine has no address yet"))?;
     let asked = async {
@@ -181,9 +183,9 @@ pub fn sending(memory: u64) -> Limits {
     Limits { most_window: MOST_WINDOW, memory, bulk: true, ..Limits::default() }
 }
 
-/// What a data connection of the receiver's keeps to: all that may be on its way is read, however
+/// What a receiver's data connection keeps to: all that may be on its way is read, however
 /// slow `zfs receive` is, so that no connection stands still that is well.
-fn receiving() -> Limits {
+pub(crate) fn receiving() -> Limits {
     let usual = Limits::default();
     Limits { unanswered: usual.unanswered + MOST_WINDOW, ..usual }
 }

@@ -11,6 +11,7 @@ use sturdyref::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::dial::receiving;
 use crate::guests::{Awaited, Guest, Guests};
 
 /// How this machine shows itself on data connections, and where it can be dialled.
@@ -78,6 +79,7 @@ impl Entrance {
             Self::Opened { at, .. } => {
                 let listener = Listener::bind(&any_port(&at.borrow()), security.clone());
                 let listener = listener.map_err(|error| failed("open a port for", &error))?;
+                let listener = listener.with_limits(receiving());
                 (Guests::default(), Some(listener.local_address().clone()), Some(listener))
             }
         };
