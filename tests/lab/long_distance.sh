@@ -72,24 +72,23 @@ wait_for shown
 ours() { # name
     ZFS_SIM_ROOT=/tmp/pools-receiver inside receiver cli --connect /tmp/caps/user.cap download data --to "tank/$1" \
         >/tmp/cli.log 2>&1 &
-    local cli=$!
     measure "$1"
-    grep -h VmHWM /proc/$cli/status "/proc/$(pidof agent)/status" | tr '\n' ' '
-    inside sender ss -tin 2>/dev/null | grep -o 'bbr\|cubic' | sort | uniq -c | tr '\n' ' ' || true
+    awk '/VmHWM/ { printf "%s at most %d MiB; ", FILENAME, $2 / 1024 }' \
+        "/proc/$(pidof agent)/status" "/proc/$(pidof cli)/status" | sed "s,/proc/\([0-9]*\)/status,process \1,g"
     grep -o 'from here.*' /tmp/cli.log | head -n 1 || { cat /tmp/cli.log; exit 1; }
-    kill -9 $cli
+    kill -9 "$(pidof cli)"
     # Gone from the path, too.
     sleep 3
 }
 
 plain() { # name
-    inside receiver nc -l -p 9000 >/dev/null &
-    local receiver=$!
-    sleep 1
+    sleep 1000 | inside receiver nc -l -p 9000 >/dev/null &
+    # 9000 in hex, and 0A for listening.
+    wait_for inside receiver grep -q ':2328 .* 0A ' /proc/net/tcp /proc/net/tcp6
     inside sender nc 10.0.0.2 9000 </dev/zero &
-    local sender=$!
     measure "$1"
-    kill -9 $sender $receiver
+    # shellcheck disable=SC2046 # several of them
+    kill -9 $(pidof nc sleep)
     sleep 3
 }
 

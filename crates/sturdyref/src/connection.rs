@@ -71,9 +71,6 @@ pub async fn connect_with(
         .await
         .map_err(late)?
         .map_err(|source| ConnectError::dialling(address, source))?;
-    if limits.bulk {
-        socket.carry_bulk();
-    }
     let local = socket.local_address().map_err(|source| ConnectError::dialling(address, source))?;
     let transport = match (target.auth, security) {
         (Auth::Insecure, _) => Transport::Plain(socket),

@@ -11,6 +11,7 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use tokio::time::Instant;
 
+use crate::congestion::Bulk;
 use crate::limits::Limits;
 use crate::memory::Share;
 use crate::network::connection_lost;
@@ -25,6 +26,7 @@ struct Stream {
     /// The stream's part of what the process has for windows.
     share: Share,
     most: usize,
+    bulk: Option<Rc<Bulk>>,
     /// The first error that a message was answered with: the stream is broken.
     failed: RefCell<Option<Error>>,
     /// Those who wait until the window is open.
@@ -37,12 +39,16 @@ struct Stream {
 
 impl Flow {
     /// For one more stream, of this side's.
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, bulk: Option<Rc<Bulk>>) -> Self {
+        if let Some(bulk) = &bulk {
+            bulk.begins();
+        }
         Self(Rc::new(Stream {
             window: RefCell::new(Window::new(limits.window)),
             began: Instant::now(),
             share: limits.memory.share(),
             most: limits.most_window,
+            bulk,
             failed: RefCell::default(),
             waiting: RefCell::default(),
             open: Cell::new(0),
@@ -61,6 +67,9 @@ impl Stream {
         match answer {
             Ok(sent) => {
                 let most = self.most.min(self.share.bytes());
+                if let Some(bulk) = &self.bulk {
+                    bulk.arrived(sent.bytes());
+                }
                 self.window.borrow_mut().answered(self.now(), sent, most);
             }
             Err(error) => {

@@ -72,6 +72,7 @@ mod address;
 mod backoff;
 mod bootstrap;
 pub mod capfile;
+mod congestion;
 mod connect_error;
 mod connection;
 mod counter;

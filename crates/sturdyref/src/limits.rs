@@ -38,7 +38,7 @@ pub struct Limits {
     /// [`window`](Self::window) of each.
     pub memory: Memory,
     /// Whether a connection that is dialled carries bulk from here. (One that is accepted does if it is moved to a
-    /// worker.) It then uses the congestion control BBR, where the system has it.
+    /// worker.) It then uses the congestion control BBR, where the system has it and it is measured to be faster.
     pub bulk: bool,
     /// How long a closing connection may take to send what is queued.
     pub closing: Duration,

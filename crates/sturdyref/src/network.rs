@@ -22,6 +22,7 @@ use futures::io::{AsyncBufReadExt, BufReader, Empty, empty};
 use futures::{FutureExt, TryFutureExt};
 
 use crate::bootstrap::BootstrapCap;
+use crate::congestion::Bulk;
 use crate::flow::Flow;
 use crate::frame::{Frame, Meaning, read_frame, write_exception};
 use crate::gather::Gather;
@@ -46,6 +47,8 @@ pub(crate) struct Link {
     input: RefCell<Option<Input>>,
     meter: Meter,
     limits: Limits,
+    /// If streams of this side's are to be as fast as they can.
+    bulk: Option<Rc<Bulk>>,
     /// What the Bootstrap that is being handled restored.
     restored: RefCell<Option<Client>>,
     /// Why the Bootstrap that is being handled restored nothing.
@@ -102,6 +105,7 @@ pub(crate) fn speak(
         input: RefCell::new(Some(Input { fresh: first.is_none(), first, stream })),
         meter: Meter::new(limits.unanswered + limits.window, limits.open_questions),
         limits: limits.clone(),
+        bulk: if limits.bulk { Bulk::over(transport.handle()) } else { None },
         restored: RefCell::default(),
         refused: RefCell::default(),
         wanted: RefCell::default(),
@@ -271,7 +275,7 @@ impl Connection<Side> for Wire {
     }
 
     fn new_stream(&mut self) -> (Box<dyn FlowController>, Promise<(), Error>) {
-        (Box::new(Flow::new(&self.link.limits)), Promise::ok(()))
+        (Box::new(Flow::new(&self.link.limits, self.link.bulk.clone())), Promise::ok(()))
     }
 
     fn shutdown(&mut self, result: capnp::Result<()>) -> Promise<(), Error> {

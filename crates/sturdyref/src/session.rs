@@ -149,7 +149,7 @@ impl House {
     ) -> Result<(), Rejected> {
         let (peer, mut limits) = (counter.peer().clone(), self.limits.clone());
         // It carries bulk, to here or from here.
-        transport.socket_mut().carry_bulk();
+        limits.bulk = true;
         transport.socket_mut().park().map_err(Rejected::Move)?;
         limits.unanswered += limits.most_window;
         let (closing, counted) = (peer.closing.clone(), self.moved.token());

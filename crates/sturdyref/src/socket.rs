@@ -22,8 +22,6 @@ const PROBES: u32 = 2;
 /// A peer that acknowledges and takes nothing counts as gone, too (Linux 5.11): so what may be on its way must
 /// find room at the peer even when that is busy, see [`Limits::most_window`](crate::Limits::most_window).
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
-/// Fills a long path although packets are lost on it, where others take each loss for a full one.
-const CONGESTION_CONTROL: &[u8] = b"bbr";
 
 /// An open stream socket.
 #[derive(Debug)]
@@ -57,14 +55,23 @@ impl Socket {
         Ok(Self::Tcp(stream))
     }
 
-    /// From now on it carries bulk: to another machine by a congestion control made for that, if the system has it
-    /// and we may use it. To this machine nothing is lost, and pacing only costs.
-    pub(crate) fn carry_bulk(&self) {
-        if let Self::Tcp(stream) = self
-            && stream.peer_addr().is_ok_and(|peer| !peer.ip().to_canonical().is_loopback())
-            && let Err(error) = SockRef::from(stream).set_tcp_congestion(CONGESTION_CONTROL)
-        {
-            tracing::debug!(%error, "keeping the usual congestion control");
+    /// How the system keeps this socket from flooding the path to another machine; `None` if there is none.
+    pub(crate) fn congestion_control(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Tcp(stream) if !stream.peer_addr().ok()?.ip().to_canonical().is_loopback() => {
+                let mut name = SockRef::from(stream).tcp_congestion().ok()?;
+                name.retain(|byte| *byte != 0);
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
+    /// Chooses another one, if the system has it and we may use it.
+    pub(crate) fn set_congestion_control(&self, name: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream).set_tcp_congestion(name),
+            _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -190,16 +197,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bulk_within_a_machine_is_not_paced() {
+    async fn within_a_machine_there_is_no_congestion() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().into();
-        let socket = Socket::connect(&address).await.unwrap();
-        let control = |socket: &Socket| match socket {
-            Socket::Tcp(stream) => SockRef::from(stream).tcp_congestion().unwrap(),
-            _ => panic!("no TCP"),
-        };
-        let before = control(&socket);
-        socket.carry_bulk();
-        assert_eq!(control(&socket), before);
+        assert_eq!(Socket::connect(&address).await.unwrap().congestion_control(), None);
     }
 }

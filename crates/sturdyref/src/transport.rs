@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
@@ -103,9 +103,30 @@ impl SharedTransport {
         Self(Rc::new(RefCell::new(transport)))
     }
 
+    /// Its socket, for as long as it is open.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(Rc::downgrade(&self.0))
+    }
+
     /// Says goodbye (in TLS) and ends the sending direction.
     pub(crate) async fn close(&self) -> io::Result<()> {
         std::future::poll_fn(|cx| Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)).await
+    }
+}
+
+/// The socket of a transport, which this doesn't keep open.
+pub(crate) struct Handle(Weak<RefCell<Transport>>);
+
+impl Handle {
+    /// See [`Socket::congestion_control`].
+    pub(crate) fn congestion_control(&self) -> Option<Vec<u8>> {
+        self.0.upgrade()?.borrow_mut().socket_mut().congestion_control()
+    }
+
+    /// See [`Socket::set_congestion_control`].
+    pub(crate) fn set_congestion_control(&self, name: &[u8]) -> io::Result<()> {
+        let transport = self.0.upgrade().ok_or(io::ErrorKind::NotConnected)?;
+        transport.borrow_mut().socket_mut().set_congestion_control(name)
     }
 }
 

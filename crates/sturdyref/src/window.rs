@@ -48,6 +48,13 @@ pub(crate) struct Sent {
     answered_sent_at: Duration,
 }
 
+impl Sent {
+    /// Its size.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 /// The best of this epoch and of the one before.
 #[derive(Debug, Default)]
 struct Lately<T> {
