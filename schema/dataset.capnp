@@ -70,7 +70,7 @@ struct Replica {
   newest @5 :Snapshot;
   # The newest snapshot; null for none.
   sending @6 :UInt32;
-  # How many streams its machine sends now: of several sources, the least busy is taken.
+  # How many streams its machine sends now, or is waited for to send: of several sources, the least busy is taken.
 }
 
 interface ReplicaSink {

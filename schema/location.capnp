@@ -29,7 +29,8 @@ interface Session {
   # A registered machine's line to the tracker. Dropping it, or the connection, makes it offline.
 
   heartbeat @0 (sending :UInt32);
-  # Every 5 s; 15 s without one ends the connection. `sending`: how many streams the machine sends.
+  # Every 5 s; 15 s without one ends the connection. `sending`: how many streams the
+  # machine sends, or is waited for to send.
 
   poolState @1 (pool :Text, state :PoolState);
   # What the pool holds stays as it is.

@@ -9,8 +9,9 @@ interface Source {
   # What a ticket stands for. However the receiver came by it (dialled, dialled by the sender,
   # relayed), it is used in the same way. Dead with its connection.
 
-  open @0 (hello :Answer.Hello) -> (outcome :Answer.Outcome(Dataset.Dataset));
-  # The dataset as it is now, without its snapshots.
+  open @0 (hello :Answer.Hello) -> (outcome :Answer.Outcome(Dataset.Dataset), takesTurns :Bool);
+  # The dataset as it is now, without its snapshots. `takesTurns`: its machine sends only so many at
+  # once, so `turn` comes before whatever is done there for a stream.
 
   takeSnapshot @1 () -> (outcome :Answer.Outcome(Dataset.Snapshot));
   # Takes zatlas-<UTC time>. Refused where the ticket doesn't allow it, or where one exists.
@@ -31,6 +32,16 @@ interface Source {
 
   settings @6 () -> (outcome :Answer.Outcome(Settings));
   # The dataset's own properties, so far as they may be carried to another machine.
+
+  turn @7 (told :UInt32) -> (outcome :Answer.Outcome(Turn));
+  # Takes a place in the machine's queue, at the first call, and answers once the place is another
+  # than `told` (at first: than any number that could be), or after 10 s. The place is left with the
+  # capability; `send` waits for its turn, too.
+}
+
+struct Turn {
+  ahead @0 :UInt32;
+  # How many transfers must end before this one may send; 0: it may.
 }
 
 struct SendRequest {
@@ -52,6 +63,8 @@ struct SendRequest {
   # `snapshot` counts then. Empty: from the beginning.
   decrypt @7 :Bool;
   # Encrypted data may be sent in the clear: someone has asked for that.
+  limitRate @8 :UInt64;
+  # Bytes per second that the receiver will take at most, to be sent evenly; 0: as they come.
 }
 
 struct Settings {

@@ -42,6 +42,8 @@ struct Options {
   # How long to wait for a source that has gone.
   stallSeconds @9 :UInt32;
   # How long a source may send nothing.
+  limitRate @10 :UInt64;
+  # Bytes per second at most; 0: as they come.
 }
 
 interface Transfer {

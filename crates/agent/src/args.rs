@@ -1,5 +1,6 @@
 //! The agent's command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -7,6 +8,7 @@ use program::config::ConfigFile;
 use schema::{Code, Failure, Machine};
 use sturdyref::Address;
 use transfer::job::Reserve;
+use transfer::{Limits, Queue, Rate, Traffic};
 use zfs::PoolName;
 
 /// Announces this machine's ZFS datasets to the tracker, sends them to who may have them, and
@@ -47,6 +49,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", default_value = "48M", value_parser = size)]
     pub(crate) memory: u64,
 
+    /// How fast all that this machine sends and receives may be, together: bytes per second, as 500K,
+    /// 10M or 1G
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit_rate: Option<Rate>,
+
+    /// How fast each single transfer may be, from here or into here
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit_rate_per_transfer: Option<Rate>,
+
+    /// Send to so many at once, and receive so many copies at once; the others wait for their turn
+    /// [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_transfers: Option<NonZeroUsize>,
+
     /// Where receivers of this machine's datasets connect to
     #[arg(long, value_name = "ADDRESS", default_value = "tcp:0.0.0.0:0")]
     pub(crate) capnp_listen_address: Address,
@@ -83,6 +99,15 @@ fn size(text: &str) -> Result<u64, &'static str> {
 }
 
 impl Args {
+    /// What the transfers of this machine share.
+    pub(crate) fn traffic(&self) -> Traffic {
+        Traffic {
+            to_send: Queue::new(self.max_transfers),
+            to_receive: Queue::new(self.max_transfers),
+            limits: Limits::new(self.limit_rate, self.limit_rate_per_transfer),
+        }
+    }
+
     /// Refuses addresses that no receiver can dial.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let refuse = |address: &Address, reason: &str, remedy: &str| {

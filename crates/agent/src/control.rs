@@ -95,8 +95,10 @@ impl Control {
         })?;
         let near = self.location.borrow().clone();
         let location = near.as_ref().map_or("", Location::as_str);
+        let machine = format!(r"{location}\{}", self.machine);
         Ok(Job {
-            destination: format!(r"{location}\{}\{target}", self.machine),
+            destination: format!(r"{machine}\{target}"),
+            machine,
             dataset: request.dataset,
             target,
             from: request.from,

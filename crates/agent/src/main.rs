@@ -69,6 +69,7 @@ fn start(args: Args) -> Result<()> {
 
 async fn run(args: Args) -> Result<()> {
     args.check()?;
+    let traffic = args.traffic();
     let tracker = capability::read(&args.connect)?;
     let state_dir = match args.state_dir {
         Some(folder) => folder,
@@ -91,7 +92,13 @@ async fn run(args: Args) -> Result<()> {
     let tasks = Tasks { shutdown: stopping.clone(), ..Tasks::default() };
     let book = state.path().join("holds.json");
     let holds = Holds::open(zfs.clone(), &args.name, book)?;
-    let tickets = Tickets::new(zfs.clone(), auth(&security), tasks.clone(), holds.clone());
+    let tickets = Tickets::new(
+        zfs.clone(),
+        auth(&security),
+        tasks.clone(),
+        holds.clone(),
+        traffic.clone(),
+    );
     let serving = tokio::task::spawn_local(listener.serve(tickets.clone(), stopping.clone()));
 
     tokio::task::spawn_local(holding::expire(holds.clone(), args.zpools.clone()));
@@ -107,7 +114,8 @@ async fn run(args: Args) -> Result<()> {
         listening,
         inventory,
         tickets,
-        transfers: Transfers::new(zfs, entrance, tasks.clone()),
+        transfers: Transfers::new(zfs, entrance, tasks.clone(), traffic.clone()),
+        to_send: traffic.to_send,
         holds,
         permits: Permits { rollback: args.allow_rollback, reserve: args.reserve },
         tasks: tasks.clone(),

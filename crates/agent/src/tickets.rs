@@ -16,6 +16,7 @@ use sturdyref::{
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use transfer::Traffic;
 use transfer::entrance::Entrance;
 use transfer::guests::Guests;
 use transfer::holds::Holds;
@@ -47,6 +48,7 @@ pub(crate) struct Tickets {
     auth: Auth,
     tasks: Tasks,
     holds: Holds,
+    traffic: Traffic,
     /// Senders that this machine's own transfers expect.
     guests: Guests,
     /// What is to be dialled here, once that is known.
@@ -56,9 +58,16 @@ pub(crate) struct Tickets {
 
 impl Tickets {
     /// No tickets yet; those minted later are for a listener with this authentication.
-    pub(crate) fn new(zfs: Zfs, auth: Auth, tasks: Tasks, holds: Holds) -> Rc<Self> {
+    pub(crate) fn new(
+        zfs: Zfs,
+        auth: Auth,
+        tasks: Tasks,
+        holds: Holds,
+        traffic: Traffic,
+    ) -> Rc<Self> {
         let (address, guests) = (watch::Sender::default(), Guests::default());
-        Rc::new(Self { zfs, auth, tasks, holds, guests, address, valid: RefCell::default() })
+        let valid = RefCell::default();
+        Rc::new(Self { zfs, auth, tasks, holds, traffic, guests, address, valid })
     }
 
     /// Sets what others are told to dial.
@@ -109,8 +118,9 @@ impl Tickets {
     /// Serves a ticket's dataset, on whatever thread this is called.
     pub(crate) fn source(&self, ticket: &Ticket) -> MakeSource {
         let (zfs, tasks, holds) = (self.zfs.clone(), self.tasks.clone(), self.holds.clone());
+        let traffic = self.traffic.clone();
         let Ticket { dataset, may_snapshot, .. } = ticket.clone();
-        Box::new(move || outgoing::serve(zfs, dataset, may_snapshot, tasks, holds))
+        Box::new(move || outgoing::serve(zfs, dataset, may_snapshot, tasks, holds, traffic))
     }
 }
 
@@ -138,7 +148,13 @@ mod tests {
     fn tickets() -> Rc<Tickets> {
         let book = "/nonexistent/holds.json".into();
         let holds = Holds::open(Zfs::default(), &"m".parse().unwrap(), book).unwrap();
-        let tickets = Tickets::new(Zfs::default(), Auth::Insecure, Tasks::default(), holds);
+        let tickets = Tickets::new(
+            Zfs::default(),
+            Auth::Insecure,
+            Tasks::default(),
+            holds,
+            Traffic::default(),
+        );
         tickets.advertise("tcp:192.0.2.1:1".parse().unwrap());
         tickets
     }

@@ -17,6 +17,7 @@ use sturdyref::Worker;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use transfer::Traffic;
 use transfer::broker::{Broker, Desk};
 use transfer::entrance::Entrance;
 use transfer::job::{self, Job, Tools};
@@ -37,6 +38,7 @@ pub(crate) struct Transfers {
     zfs: Zfs,
     entrance: Entrance,
     tasks: Tasks,
+    traffic: Traffic,
     /// Whether the tracker knows of this machine now.
     registered: watch::Sender<bool>,
     known: RefCell<Known>,
@@ -67,9 +69,14 @@ struct Held {
 
 impl Transfers {
     /// None yet.
-    pub(crate) fn new(zfs: Zfs, entrance: Entrance, tasks: Tasks) -> Rc<Self> {
+    pub(crate) fn new(
+        zfs: Zfs,
+        entrance: Entrance,
+        tasks: Tasks,
+        traffic: Traffic,
+    ) -> Rc<Self> {
         let registered = watch::Sender::new(false);
-        Rc::new(Self { zfs, entrance, tasks, registered, known: RefCell::default() })
+        Rc::new(Self { zfs, entrance, tasks, traffic, registered, known: RefCell::default() })
     }
 
     /// Tells whether there is a session with the tracker, by which transfers can be watched.
@@ -116,7 +123,9 @@ impl Transfers {
         self.known.borrow_mut().remember(id.clone(), handle.clone());
         self.watch(handle.clone());
         let (zfs, entrance) = (self.zfs.clone(), self.entrance.clone());
-        let tools = Tools { zfs, broker, entrance, worker: worker.clone(), status, cancel };
+        let (worker_of_it, traffic) = (worker.clone(), self.traffic.clone());
+        let tools =
+            Tools { zfs, broker, entrance, worker: worker_of_it, traffic, status, cancel };
         let tracker = self.tasks.tracker.clone();
         worker.run(move || tracker.track_future(job::run(job, tools)));
         Ok((id, handle.client()))

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -15,6 +15,7 @@ use schema::{Location, Machine, outcome};
 use sturdyref::{Address, Auth, Backoff, Connection, Fingerprint, Limits, Security, SturdyRef};
 use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
+use transfer::Queue;
 use transfer::holds::Holds;
 use transfer::job::Permits;
 use transfer::outgoing::Tasks;
@@ -58,6 +59,8 @@ pub(crate) struct Uplink {
     /// What a copy into this machine may do.
     pub(crate) permits: Permits,
     pub(crate) tasks: Tasks,
+    /// Who waits for its turn here.
+    pub(crate) to_send: Queue,
 }
 
 /// How a session ended.
@@ -102,7 +105,7 @@ impl Uplink {
             backoff.reset();
             self.transfers.registered(true);
             tokio::select! {
-                error = heartbeats(&session, &self.tasks.sending) => Err(error),
+                error = heartbeats(&session, || self.sending()) => Err(error),
                 error = sync::bring_up_to_date(&self.inventory, &session) => Err(error),
                 () = connection.closed() => Err(anyhow!("the connection was closed")),
             }
@@ -119,6 +122,12 @@ impl Uplink {
         };
         self.transfers.registered(false);
         ended
+    }
+
+    /// How many streams this machine sends, and is waited for to send.
+    fn sending(&self) -> u32 {
+        let waiting = u32::try_from(self.to_send.waiting()).unwrap_or(u32::MAX);
+        self.tasks.sending.load(Ordering::Relaxed).saturating_add(waiting)
     }
 
     /// The capability as the file has it now: a file that was reissued is used without a restart.
@@ -211,13 +220,13 @@ impl Uplink {
     }
 }
 
-/// Calls again and again, telling how many streams are sent; returns why that can't go on.
-async fn heartbeats(session: &session::Client, sending: &AtomicU32) -> anyhow::Error {
+/// Calls again and again, telling how many streams there are to send; returns why that can't go on.
+async fn heartbeats(session: &session::Client, sending: impl Fn() -> u32) -> anyhow::Error {
     let mut ticks = interval(HEARTBEAT);
     loop {
         ticks.tick().await;
         let mut heartbeat = session.heartbeat_request();
-        heartbeat.get().set_sending(sending.load(Ordering::Relaxed));
+        heartbeat.get().set_sending(sending());
         match timeout(SILENCE, heartbeat.send().promise).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return error.into(),

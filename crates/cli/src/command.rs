@@ -69,7 +69,6 @@ impl Command<'_> {
         }
         let items = unless_interrupted(&self.cancel, self.select()).await?;
         let targets = Rc::new(items.iter().map(|item| item.target.clone()).collect());
-        let jobs = usize::from(wish.recursion.jobs.unwrap_or(DEFAULT_JOBS));
         let run = async |item: Item| {
             let view = view(&item, &targets);
             let outcome = transfer(item.clone(), view).await;
@@ -81,7 +80,7 @@ impl Command<'_> {
             outcome
         };
         let tell = |text: &str| console.say(text);
-        let ended = recursive::in_two_passes(items, jobs, &self.cancel, run, tell).await;
+        let ended = recursive::in_two_passes(items, wish.at_once(), &self.cancel, run, tell).await;
         if wish.json {
             to_stdout(&print(&recursive::document(&ended, wish.dry_run))?)?;
         }
@@ -111,6 +110,3 @@ impl Command<'_> {
         Ok(items)
     }
 }
-
-/// Two at once keep the pools busy while one begins or ends.
-const DEFAULT_JOBS: u16 = 2;

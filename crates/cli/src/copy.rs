@@ -7,6 +7,7 @@ mod story;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use ::transfer::Rate;
 use ::transfer::report::Summary;
 use ::transfer::wire::{CopyRequest, write_request};
 use schema::transfer_capnp::{started, transfer};
@@ -32,7 +33,10 @@ pub(crate) async fn copy(
     args: Copy,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let wanted = Wanted::parse(&args.dataset, &args.wish, !args.writable)?;
+    let mut wanted = Wanted::parse(&args.dataset, &args.wish, !args.writable)?;
+    // To the destination's agent each of them is a transfer by itself.
+    let part = |rate: Rate| rate.divided_by(args.wish.at_once());
+    wanted.options.limit_rate = wanted.options.limit_rate.map(part);
     let schema::Destination { place, path } = parse("destination", &args.destination)?;
     let copier = Copier { capability, place: &place, wanted: &wanted, cancel: &cancel };
     let destination = &Destination::There(place.clone());

@@ -13,7 +13,7 @@ use transfer::broker::{Broker, Desk};
 use transfer::entrance::Entrance;
 use transfer::job::{self, Job, Permits, Reserve, Tools};
 use transfer::report::{Status, Summary};
-use transfer::zfs_failure;
+use transfer::{Limits, Traffic, zfs_failure};
 use zfs::{Dataset, DatasetName, DatasetPath, Guid, PoolName, Zfs};
 
 use crate::args::Download;
@@ -46,7 +46,10 @@ pub(crate) async fn download(
         Ok::<_, Failure>((pool, target, own))
     };
     let (pool, target, own) = unless_interrupted(&cancel, there).await?;
-    let receiver = Receiver { capability, zfs, pool, wanted: &wanted, cancel: &cancel };
+    // All that the command receives, together.
+    let limits = Limits::new(wanted.options.limit_rate, None);
+    let traffic = Traffic { limits, ..Traffic::default() };
+    let receiver = Receiver { capability, zfs, pool, traffic, wanted: &wanted, cancel: &cancel };
     let destination = &Destination::Here;
     let (wish, wanted, cancel) = (&args.wish, &wanted, cancel.clone());
     let command = Command { capability, wish, wanted, destination, target, own, cancel };
@@ -58,6 +61,7 @@ struct Receiver<'a> {
     capability: &'a SturdyRef,
     zfs: Zfs,
     pool: PoolName,
+    traffic: Traffic,
     wanted: &'a Wanted,
     cancel: &'a CancellationToken,
 }
@@ -74,6 +78,7 @@ impl Receiver<'_> {
         let (broker, desk) = Broker::new(client, item.dataset.clone());
         let job = Job {
             dataset: item.dataset.clone(),
+            machine: host_name(),
             destination: format!("{} {target}", host_name()),
             target,
             from: self.wanted.from.clone(),
@@ -96,6 +101,7 @@ impl Receiver<'_> {
             broker,
             entrance: Entrance::Opened { at: here.subscribe(), tls: speaks_tls(self.capability) },
             worker: worker.clone(),
+            traffic: self.traffic.clone(),
             status,
             cancel: self.cancel.clone(),
         };

@@ -1,4 +1,4 @@
-//! Names and durations from the command line; a wrong one is a usage error that shows it escaped.
+//! Names, durations and rates from the command line; a wrong one is a usage error that shows it escaped.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -69,6 +69,11 @@ impl Wanted {
                 settings: wish.props == Some(Props::Local),
                 timeout,
                 stall,
+                limit_rate: wish
+                    .limit_rate
+                    .as_deref()
+                    .map(|text| parse("argument of --limit-rate", text))
+                    .transpose()?,
             },
         })
     }
@@ -77,6 +82,7 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use transfer::Rate;
 
     use super::*;
     use crate::args::{Args, Command};
@@ -104,6 +110,7 @@ mod tests {
             ("--props=local", Options { settings: true, ..default }),
             ("--timeout=2h", Options { timeout: duration::parse("120m").unwrap(), ..default }),
             ("--timeout=0s", Options { timeout: Duration::ZERO, ..default }),
+            ("--limit-rate=10M", Options { limit_rate: Rate::per_second(10 << 20), ..default }),
             ("--stall=90s", Options { stall: duration::parse("90s").unwrap(), ..default }),
         ] {
             assert_eq!(options(&[flag]), Ok(wanted), "{flag}");
@@ -111,8 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_duration_is_a_usage_error() {
-        for flag in ["--timeout=soon", "--stall=soon", "--stall=0s"] {
+    fn a_wrong_duration_or_rate_is_a_usage_error() {
+        for flag in
+            ["--timeout=soon", "--stall=soon", "--stall=0s", "--limit-rate=fast", "--limit-rate=9"]
+        {
             assert_eq!(options(&[flag]).unwrap_err().exit_status(), 2, "{flag}");
         }
     }

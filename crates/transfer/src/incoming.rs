@@ -8,6 +8,7 @@
 //! and is waited for.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use zfs::stream::{Begin, Follower};
 
 use crate::failure::Trouble;
 use crate::guard::{Expected, Verdict};
+use crate::throttle::Throttle;
 
 /// How long a cancelled receive that has the whole stream may take to store it.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
@@ -150,6 +152,8 @@ pub(crate) struct Reception<'a> {
     pub(crate) stall: Duration,
     /// Since when `zfs receive` has been taking what it was given last.
     pub(crate) busy: &'a Cell<Option<Instant>>,
+    /// How fast it may be received.
+    pub(crate) throttle: &'a Throttle,
     pub(crate) cancel: &'a CancellationToken,
 }
 
@@ -187,7 +191,7 @@ pub(crate) async fn receive(
         };
         reception.busy.set(Some(Instant::now()));
         let written = tokio::select! {
-            written = process.write_all(bytes) => written,
+            written = reception.feed(&mut process, bytes, &mut count) => written,
             () = reception.cancel.cancelled() => {
                 stop(process).await;
                 return Ended::Aborted;
@@ -197,7 +201,6 @@ pub(crate) async fn receive(
             // It closed its input: it has failed, or has all it wants. Its exit tells.
             return finish(process, reception.cancel).await;
         }
-        count(bytes.len());
         reception.busy.set(None);
         chunk = match reception.next(&mut incoming).await {
             Ok(Feed::Bytes(chunk)) => chunk,
@@ -218,6 +221,22 @@ pub(crate) async fn receive(
 }
 
 impl Reception<'_> {
+    /// Writes as fast as may be. Meanwhile the sender isn't listened to, and so not found silent.
+    async fn feed(
+        &self,
+        process: &mut ReceiveProcess,
+        mut bytes: &[u8],
+        count: &mut impl FnMut(usize),
+    ) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(self.throttle.take(bytes.len()).await);
+            process.write_all(now).await?;
+            count(now.len());
+            bytes = later;
+        }
+        Ok(())
+    }
+
     async fn next(&self, incoming: &mut Incoming) -> Result<Feed, Ended> {
         tokio::select! {
             feed = timeout(self.stall, incoming.queue.recv()) => match feed {

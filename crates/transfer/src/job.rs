@@ -12,6 +12,7 @@ mod price;
 mod round;
 mod source;
 mod stream;
+mod turn;
 
 use schema::{Location, Place};
 use sturdyref::Worker;
@@ -26,6 +27,7 @@ use crate::entrance::Entrance;
 use crate::options::Options;
 use crate::report::Status;
 pub use crate::reserve::Reserve;
+use crate::traffic::Traffic;
 
 /// What is to be received.
 #[derive(Clone, Debug)]
@@ -34,7 +36,9 @@ pub struct Job {
     pub dataset: DatasetPath,
     /// What it becomes here.
     pub target: DatasetName,
-    /// What that is called elsewhere, for people: by it a hold at the source tells its purpose.
+    /// What this machine is called, for people.
+    pub machine: String,
+    /// What the target is called elsewhere, for people: by it a hold at the source tells its purpose.
     pub destination: String,
     /// The source to use and no other.
     pub from: Option<Place>,
@@ -77,6 +81,8 @@ pub struct Tools {
     pub entrance: Entrance,
     /// The thread that the job runs on.
     pub worker: Worker,
+    /// When it may receive, and how fast.
+    pub traffic: Traffic,
     /// Told everything, the outcome last.
     pub status: watch::Sender<Status>,
     /// Ends the job; it still waits for its processes.

@@ -2,10 +2,12 @@
 //!
 //! [`plan`] is pure: what to transfer, from where, in which steps. The rest does it: the receiver
 //! runs a [`job`], reaches the source through a [`broker`] and feeds what comes to `zfs receive`,
-//! once the [`guard`] has passed it; the sender [serves](outgoing::serve) a `Source`. Knows
-//! nothing of the catalogue, and decides nothing that the plan could.
+//! once the [`guard`] has passed it; the sender [serves](outgoing::serve) a `Source`. A
+//! machine's [`Traffic`] tells how many transfers go at once, and how fast. Knows nothing of the
+//! catalogue, and decides nothing that the plan could.
 
 pub mod broker;
+mod bucket;
 pub mod dial;
 pub mod entrance;
 mod failure;
@@ -18,13 +20,22 @@ mod lock;
 pub mod options;
 pub mod outgoing;
 pub mod plan;
+mod queue;
+mod rate;
 mod remote;
 pub mod report;
 mod reserve;
 mod settings;
+mod size;
 mod stream_request;
 mod tail;
 mod target;
+mod throttle;
+mod traffic;
 pub mod wire;
 
 pub use failure::zfs_failure;
+pub use queue::Queue;
+pub use rate::{Rate, RateError};
+pub use throttle::Limits;
+pub use traffic::Traffic;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use capnp::Result;
 use schema::transfer_capnp::options;
 
+use crate::rate::Rate;
+
 /// What the user may choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -28,6 +30,8 @@ pub struct Options {
     pub timeout: Duration,
     /// How long a source may send nothing, whole seconds.
     pub stall: Duration,
+    /// How fast it may be.
+    pub limit_rate: Option<Rate>,
 }
 
 impl Options {
@@ -50,6 +54,7 @@ impl Default for Options {
             settings: false,
             timeout: Self::TIMEOUT,
             stall: Self::STALL,
+            limit_rate: None,
         }
     }
 }
@@ -68,6 +73,7 @@ pub(crate) fn read(reader: options::Reader<'_>) -> Result<Options> {
         settings: reader.get_settings(),
         timeout: seconds(reader.get_timeout_seconds()),
         stall: seconds(reader.get_stall_seconds()),
+        limit_rate: Rate::per_second(reader.get_limit_rate()),
     })
 }
 
@@ -84,4 +90,5 @@ pub(crate) fn write(mut builder: options::Builder<'_>, options: &Options) {
     builder.set_settings(options.settings);
     builder.set_timeout_seconds(seconds(options.timeout));
     builder.set_stall_seconds(seconds(options.stall));
+    builder.set_limit_rate(options.limit_rate.map_or(0, Rate::bytes_per_second));
 }

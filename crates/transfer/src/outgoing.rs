@@ -5,10 +5,11 @@
 mod pump;
 mod subject;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use schema::byte_stream_capnp::byte_stream;
 use schema::dataset_capnp;
@@ -16,6 +17,7 @@ use schema::source_capnp::source;
 use schema::{Code, Failure, batch, outcome, wire};
 use time::OffsetDateTime;
 use time::macros::format_description;
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use zfs::process::Zfs;
@@ -25,8 +27,14 @@ use self::pump::{Busy, Outgoing};
 use self::subject::Subject;
 use crate::failure::zfs_failure;
 use crate::holds::Holds;
+use crate::queue::Place;
 use crate::settings::CARRIED;
 use crate::stream_request::{self, StreamRequest};
+use crate::throttle::Throttle;
+use crate::traffic::Traffic;
+
+/// Who waits for its turn hears at least so often that it still does.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// The tasks that outlive their callers: told when to end, and counted until they have.
 #[derive(Clone, Debug, Default)]
@@ -42,18 +50,29 @@ pub struct Tasks {
 /// A source for `dataset`, and a token that is cancelled when nobody holds it any more.
 ///
 /// `may_snapshot` allows it to take a first snapshot. Its streams are among `tasks`; what it keeps
-/// from being destroyed is among `holds`.
+/// from being destroyed is among `holds`; `traffic` tells when it may send, and how fast.
 pub fn serve(
     zfs: Zfs,
     dataset: DatasetName,
     may_snapshot: bool,
     tasks: Tasks,
     holds: Holds,
+    traffic: Traffic,
 ) -> (source::Client, CancellationToken) {
     let released = CancellationToken::new();
     let _held = released.clone().drop_guard();
     let subject = Subject { zfs, name: dataset, listed: RefCell::default() };
-    let source = Source { subject, may_snapshot, tasks, holds, sending: Rc::default(), _held };
+    let source = Source {
+        subject,
+        may_snapshot,
+        tasks,
+        holds,
+        traffic,
+        sending: Rc::default(),
+        place: OnceCell::new(),
+        throttle: OnceCell::new(),
+        _held,
+    };
     (capnp_rpc::new_client(source), released)
 }
 
@@ -62,11 +81,20 @@ struct Source {
     may_snapshot: bool,
     tasks: Tasks,
     holds: Holds,
+    traffic: Traffic,
     sending: Rc<Cell<bool>>,
+    /// From the first time that it was asked for its turn.
+    place: OnceCell<Place>,
+    /// From the first stream on: all are of one transfer.
+    throttle: OnceCell<Throttle>,
     _held: DropGuard,
 }
 
 impl Source {
+    fn place(&self) -> &Place {
+        self.place.get_or_init(|| self.traffic.to_send.join())
+    }
+
     async fn estimate(&self, request: &StreamRequest) -> Result<u64, Failure> {
         let stream = self.subject.stream_to_price(request).await?;
         let estimate = self.subject.zfs.estimate(&stream).await;
@@ -106,6 +134,7 @@ impl Source {
         request: &StreamRequest,
         sink: byte_stream::Client,
     ) -> Result<u64, Failure> {
+        self.place().turn().await;
         let stream = self.subject.stream(request).await?;
         let busy = Busy::begin(&self.sending, &self.tasks.sending).ok_or_else(|| {
             self.subject.refuses("this ticket sends already", "Ask for another ticket.")
@@ -114,7 +143,10 @@ impl Source {
         let cancel = self.tasks.shutdown.child_token();
         let watch = cancel.clone().drop_guard();
         let zfs = self.subject.zfs.clone();
-        let outgoing = Outgoing { zfs, stream, sink, cancel, _busy: busy };
+        let throttle =
+            self.throttle.get_or_init(|| self.traffic.limits.throttle(request.limit_rate));
+        let throttle = throttle.clone();
+        let outgoing = Outgoing { zfs, stream, sink, throttle, cancel, _busy: busy };
         let sent = tokio::task::spawn_local(self.tasks.tracker.track_future(outgoing.run())).await;
         drop(watch);
         sent.unwrap_or_else(|error| {
@@ -160,6 +192,7 @@ impl source::Server for Source {
             Ok(()) => self.subject.dataset().await,
             Err(failure) => Err(failure),
         };
+        results.get().set_takes_turns(self.traffic.to_send.is_limited());
         outcome::write(results.get().init_outcome(), answer, |builder, dataset| {
             let Some(path) = dataset.name.path() else {
                 return Err(capnp::Error::failed("a pool's root is never sent".into()));
@@ -250,6 +283,21 @@ impl source::Server for Source {
                 setting.set_name(name.as_str());
                 setting.set_value(value);
             }
+            Ok(())
+        })
+    }
+
+    async fn turn(
+        self: Rc<Self>,
+        params: source::TurnParams,
+        mut results: source::TurnResults,
+    ) -> capnp::Result<()> {
+        let told = usize::try_from(params.get()?.get_told()).unwrap_or(usize::MAX);
+        let place = self.place();
+        let news = timeout(TELL_EVERY, place.ahead_but(told)).await;
+        let ahead = news.unwrap_or_else(|_| place.ahead());
+        outcome::write(results.get().init_outcome(), Ok(ahead), |mut builder, ahead| {
+            builder.set_ahead(u32::try_from(ahead).unwrap_or(u32::MAX));
             Ok(())
         })
     }

@@ -10,10 +10,18 @@ use zfs::{Properties, PropertyName, Snapshot};
 use crate::settings::carried;
 use crate::stream_request::{self, StreamRequest};
 
-/// How long a source may take to answer its first call.
+/// How long a source may take to answer where ZFS has little to do.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// How long ZFS may take there to estimate a size or take a snapshot.
 const ZFS_DEADLINE: Duration = Duration::from_secs(300);
+
+/// What a source answers first.
+pub(crate) struct Opened {
+    /// The dataset as it is now.
+    pub(crate) dataset: Properties,
+    /// Its machine sends only so many streams at once.
+    pub(crate) takes_turns: bool,
+}
 
 /// The source at a place.
 pub(crate) struct Remote<'a> {
@@ -23,17 +31,35 @@ pub(crate) struct Remote<'a> {
 
 impl Remote<'_> {
     /// The first call: do we speak the same protocol, and what is the dataset now?
-    pub(crate) async fn open(&self, program: &str) -> Result<Properties, Failure> {
+    pub(crate) async fn open(&self, program: &str) -> Result<Opened, Failure> {
         let mut request = self.client.open_request();
         outcome::write_hello(request.get().init_hello(), program);
         let call = async {
             let response = request.send().promise.await?;
-            match outcome::read(response.get()?.get_outcome()?)? {
-                Ok(dataset) => wire::read_properties(dataset).map(Ok),
+            let answer = response.get()?;
+            let takes_turns = answer.get_takes_turns();
+            match outcome::read(answer.get_outcome()?)? {
+                Ok(dataset) => {
+                    let dataset = wire::read_properties(dataset)?;
+                    Ok(Ok(Opened { dataset, takes_turns }))
+                }
                 Err(failure) => Ok(Err(failure)),
             }
         };
         self.within(ANSWER_DEADLINE, self.told("reach", call)).await
+    }
+
+    /// Waits for news from its queue: how many must end before it is this transfer's turn, where
+    /// that is another number than was `told` last. What was told may come again after a while.
+    pub(crate) async fn turn(&self, told: Option<u32>) -> Result<u32, Failure> {
+        let call = async {
+            let mut request = self.client.turn_request();
+            request.get().set_told(told.unwrap_or(u32::MAX));
+            let response = request.send().promise.await?;
+            let turn = outcome::read(response.get()?.get_outcome()?)?;
+            Ok(turn.map(|turn| turn.get_ahead()))
+        };
+        self.within(ANSWER_DEADLINE, self.told("wait for a turn at", call)).await
     }
 
     /// Has it take a first snapshot.

@@ -9,6 +9,7 @@ use zfs::DatasetName;
 use zfs::process::Zfs;
 
 use crate::failure::zfs_failure;
+use crate::size;
 
 /// A part of a pool that transfers leave free: `10%`, `50G`, `0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +48,7 @@ impl FromStr for Reserve {
             let percent = percent.parse().ok().filter(|percent| *percent < 100);
             return percent.map(Self::Percent).ok_or(ReserveError);
         }
-        let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-        let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
-            "" | "B" => 0,
-            "K" | "KIB" => 10,
-            "M" | "MIB" => 20,
-            "G" | "GIB" => 30,
-            "T" | "TIB" => 40,
-            "P" | "PIB" => 50,
-            _ => return Err(ReserveError),
-        };
-        let number: u64 = digits.parse().map_err(|_| ReserveError)?;
-        number.checked_mul(1 << shift).map(Self::Bytes).ok_or(ReserveError)
+        size::parse(text).map(Self::Bytes).ok_or(ReserveError)
     }
 }
 

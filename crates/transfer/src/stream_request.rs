@@ -7,6 +7,7 @@ use zfs::process::SendFlags;
 use zfs::{ResumeToken, Snapshot};
 
 use crate::plan::Base;
+use crate::rate::Rate;
 
 /// A stream: one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(crate) struct StreamRequest {
     pub(crate) start: Start,
     /// Encrypted data may be sent in the clear: someone has asked for that.
     pub(crate) decrypt: bool,
+    /// How fast the receiver will take it.
+    pub(crate) limit_rate: Option<Rate>,
 }
 
 /// Where a stream begins.
@@ -55,6 +58,7 @@ pub(crate) fn read(reader: send_request::Reader<'_>) -> Result<StreamRequest> {
         snapshot: read_snapshot(reader.get_snapshot()?)?,
         start,
         decrypt: reader.get_decrypt(),
+        limit_rate: Rate::per_second(reader.get_limit_rate()),
     })
 }
 
@@ -62,6 +66,7 @@ pub(crate) fn read(reader: send_request::Reader<'_>) -> Result<StreamRequest> {
 pub(crate) fn write(mut builder: send_request::Builder<'_>, request: &StreamRequest) {
     write_snapshot(builder.reborrow().init_snapshot(), &request.snapshot);
     builder.set_decrypt(request.decrypt);
+    builder.set_limit_rate(request.limit_rate.map_or(0, Rate::bytes_per_second));
     match &request.start {
         Start::Resumed(token) => builder.set_token(token.as_str()),
         Start::Fresh { base, flags } => {

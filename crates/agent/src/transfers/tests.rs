@@ -35,6 +35,7 @@ fn job() -> Job {
     Job {
         dataset: "a".parse().unwrap(),
         target: "tank/a".parse().unwrap(),
+        machine: r"dc\m".into(),
         destination: r"dc\m\tank/a".into(),
         from: None,
         snapshot: None,
@@ -67,7 +68,8 @@ fn a_transfer_goes_on_with_the_broker_of_who_attached_last() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let zfs = Zfs::new(path("zfs"), path("zpool"));
-        let transfers = Transfers::new(zfs, entrance(), Tasks::default());
+        let transfers =
+            Transfers::new(zfs, entrance(), Tasks::default(), Traffic::default());
         let (asked, mut heard) = mpsc::unbounded_channel();
         let broker = |name| capnp_rpc::new_client(FakeBroker(name, asked.clone()));
         let (id, _first) = transfers.start(job(), broker("first")).unwrap();
@@ -88,7 +90,8 @@ fn a_transfer_goes_on_with_the_broker_of_who_attached_last() {
 
 #[test]
 fn a_transfer_that_is_not_known_is_told_as_such() {
-    let transfers = Transfers::new(Zfs::default(), entrance(), Tasks::default());
+    let transfers =
+        Transfers::new(Zfs::default(), entrance(), Tasks::default(), Traffic::default());
     let (asked, _) = mpsc::unbounded_channel();
     let broker = capnp_rpc::new_client(FakeBroker("any", asked));
     let attached = transfers.attach("0", &"a".parse().unwrap(), broker);

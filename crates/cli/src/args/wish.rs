@@ -54,6 +54,11 @@ pub(crate) struct Wish {
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(crate) stall: String,
 
+    /// How fast it may be, in bytes per second: 500K, 10M, 1G; with -r, all of it together (a copy
+    /// gives each of the --jobs its part)
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit_rate: Option<String>,
+
     #[command(flatten)]
     pub(crate) recursion: Recursion,
 
@@ -72,6 +77,17 @@ pub(crate) struct Wish {
     /// How to show progress on standard error [default: bar; with --json: none]
     #[arg(long, value_name = "HOW")]
     pub(crate) progress: Option<Progress>,
+}
+
+/// Two at once keep the pools busy while one begins or ends.
+const DEFAULT_JOBS: u16 = 2;
+
+impl Wish {
+    /// How many datasets are transferred at once, at the most.
+    pub(crate) fn at_once(&self) -> usize {
+        let Recursion { recursive, jobs, .. } = &self.recursion;
+        if *recursive { jobs.unwrap_or(DEFAULT_JOBS).into() } else { 1 }
+    }
 }
 
 /// Several datasets at once.

@@ -7,7 +7,6 @@ use zfs::{DatasetName, Guid, PropertyName, Snapshot};
 use super::converge::Transfer;
 use super::ledger::key;
 use super::round::Ready;
-use super::stream::request;
 use crate::failure::Trouble;
 use crate::plan::{self, Destination, Form, Step};
 use crate::remote::Remote;
@@ -32,7 +31,7 @@ impl Transfer {
             if self.tools.cancel.is_cancelled() {
                 return Err(Trouble::permanent(self.interrupted()));
             }
-            if let Some(request) = request(step, flags, self.job.options.decrypt) {
+            if let Some(request) = self.request(step, flags) {
                 // What the user allowed to be thrown away has been: what comes from now on hasn't.
                 if self.job.options.restart || self.job.options.rollback {
                     self.job.options.restart = false;

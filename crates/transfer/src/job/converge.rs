@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use zfs::{Guid, Snapshot};
 
 use super::ledger::{Key, Ledger};
+use super::turn::Turns;
 use super::{Job, Tools};
 use crate::dial::Line;
 use crate::failure::{Class, Trouble};
@@ -18,6 +19,7 @@ use crate::lock;
 use crate::report::{Plan, Summary};
 use crate::tail::Tail;
 use crate::target::{self, Mark};
+use crate::throttle::Throttle;
 
 /// What has been away for longer is asked for less often: each time, all that all replicas have
 /// crosses the network.
@@ -56,6 +58,14 @@ pub(super) struct Transfer {
     /// This run has made the target: what is left of it is ours, also where the right to mark it so
     /// is wanting.
     pub(super) made: bool,
+    /// What it has waited for, while a round is under way.
+    pub(super) turns: Turns,
+    /// It has waited in a queue: it is worth waiting for more.
+    pub(super) queued: bool,
+    /// When it was last brought on, or let in.
+    pub(super) moved: Instant,
+    /// What slows it down.
+    pub(super) throttle: Throttle,
     /// What sources were asked to keep, and when.
     pub(super) held: RefCell<BTreeMap<(Key, Guid), Instant>>,
     /// What sources have told of the sizes of streams.
@@ -72,6 +82,7 @@ pub(super) struct Transfer {
 
 impl Transfer {
     pub(super) fn new(job: Job, tools: Tools) -> Self {
+        let throttle = tools.traffic.limits.throttle(job.options.limit_rate);
         Self {
             job,
             tools,
@@ -87,6 +98,10 @@ impl Transfer {
             begun: None,
             mark: Mark::default(),
             made: false,
+            turns: Turns::default(),
+            queued: false,
+            moved: Instant::now(),
+            throttle,
             held: RefCell::default(),
             sizes: RefCell::default(),
             told: BTreeSet::new(),
@@ -103,13 +118,14 @@ impl Transfer {
             () = cancel.cancelled() => return Err(self.interrupted()),
         };
         let mut backoff = Backoff::new();
-        let mut moved = Instant::now();
+        self.moved = Instant::now();
         loop {
             let trouble = match self.round().await {
                 Ok(summary) => return Ok(summary),
                 Err(trouble) => trouble,
             };
             self.line = None;
+            self.turns = Turns::default();
             if cancel.is_cancelled() {
                 return Err(self.interrupted());
             }
@@ -118,11 +134,11 @@ impl Transfer {
                 () = cancel.cancelled() => return Err(self.interrupted()),
             };
             if progress {
-                moved = Instant::now();
+                self.moved = Instant::now();
                 backoff.reset();
                 self.told.clear();
             }
-            let pause = self.go_on(trouble, progress, moved.elapsed(), &mut backoff)?;
+            let pause = self.go_on(trouble, progress, self.moved.elapsed(), &mut backoff)?;
             tokio::select! {
                 () = sleep(pause) => {}
                 () = cancel.cancelled() => return Err(self.interrupted()),
@@ -151,9 +167,9 @@ impl Transfer {
         if trouble.class == Class::Permanent {
             return Err(trouble.failure);
         }
-        // Nothing has been received that a wait could save: whoever asked is told at once, once
-        // each source has been tried.
-        if self.begun.is_none() && !self.others {
+        // Nothing has been received, nor a place kept, that a wait could save: whoever asked is told
+        // at once, once each source has been tried.
+        if self.begun.is_none() && !self.queued && !self.others {
             return Err(trouble.failure);
         }
         if self.job.options.timeout.is_zero() {

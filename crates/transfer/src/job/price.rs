@@ -6,7 +6,6 @@ use zfs::process::SendFlags;
 use zfs::{DatasetName, Kind, Snapshot};
 
 use super::converge::Transfer;
-use super::stream::request;
 use crate::failure::{Class, Trouble};
 use crate::plan::{Destination, Form, Step};
 use crate::remote::Remote;
@@ -34,7 +33,7 @@ impl Transfer {
         let flags = self.flags(form).await?;
         let mut priced = Vec::new();
         for step in steps {
-            let bytes = match request(&step, flags, self.job.options.decrypt) {
+            let bytes = match self.request(&step, flags) {
                 Some(request) => self.size(remote, &request).await?,
                 None => None,
             };

@@ -34,6 +34,8 @@ enum Prepared {
     Ready(Box<Ready>),
     /// All is done, or was to be told only.
     Done(Box<Summary>),
+    /// It was another's turn first: what was seen before is to be looked at again.
+    Waited,
 }
 
 fn done(summary: Summary) -> Prepared {
@@ -45,13 +47,18 @@ impl Transfer {
         // Until the first step nothing at the destination has changed and no process is ours, so
         // the preparation may be dropped anywhere.
         let cancel = self.tools.cancel.clone();
-        let prepared = tokio::select! {
-            prepared = self.prepare() => prepared?,
-            () = cancel.cancelled() => return Err(Trouble::permanent(self.interrupted())),
-        };
-        match prepared {
-            Prepared::Ready(ready) => self.carry_out(*ready).await,
-            Prepared::Done(summary) => Ok(*summary),
+        loop {
+            let prepared = tokio::select! {
+                prepared = self.prepare() => prepared?,
+                () = cancel.cancelled() => return Err(Trouble::permanent(self.interrupted())),
+            };
+            match prepared {
+                Prepared::Ready(ready) => return self.carry_out(*ready).await,
+                Prepared::Done(summary) => return Ok(*summary),
+                // There may be a newer snapshot by now, and nothing was held meanwhile.
+                Prepared::Waited if self.begun.is_none() => self.goal = None,
+                Prepared::Waited => {}
+            }
         }
     }
 
@@ -88,16 +95,19 @@ impl Transfer {
         let frees =
             steps.iter().any(|step| matches!(step, Step::Abort { .. } | Step::Rollback { .. }));
         let (mut plan, steps) =
-            self.price(&remote, &goal, steps, form, origin, source.kind).await?;
+            self.price(&remote, &goal, steps, form, origin, source.dataset.kind).await?;
         plan.warnings.extend(plan::warnings(&replica, form.raw, whole));
         if !frees {
             self.check_room(&look.destination, plan.bytes).await?;
+        }
+        if !self.job.dry_run && self.take_turns(&source_key, &source).await? {
+            return Ok(Prepared::Waited);
         }
         self.publish(&plan);
         if self.job.dry_run {
             return Ok(done(self.dry(plan)));
         }
-        Ok(Prepared::Ready(Box::new(Ready { plan, steps, look, form, source })))
+        Ok(Prepared::Ready(Box::new(Ready { plan, steps, look, form, source: source.dataset })))
     }
 
     /// Asks who has what. Without an answer what was known before is good enough.
@@ -159,7 +169,10 @@ impl Transfer {
         self.reach(key, true).await?;
         let line = self.line()?;
         let remote = Remote { client: &line.source, place: &key.0 };
-        remote.open(self.job.program).await.map_err(Trouble::at_source)?;
+        let opened = remote.open(self.job.program).await.map_err(Trouble::at_source)?;
+        self.take_turns(key, &opened).await?;
+        let line = self.line()?;
+        let remote = Remote { client: &line.source, place: &key.0 };
         let taken = remote.take_snapshot().await.map_err(Trouble::at_source)?;
         let of_source = |replica: &&mut Replica| super::ledger::key(replica) == *key;
         if let Some(replica) = self.replicas.iter_mut().find(of_source) {
@@ -200,6 +213,7 @@ impl Transfer {
             return Ok(());
         }
         self.line = None;
+        self.turns.there = false;
         let Tools { broker, entrance, worker, .. } = &self.tools;
         let avoided = self.ledger.avoided(key);
         let wanted = Wanted { place: &key.0, dataset: &key.1, may_snapshot, avoided: &avoided };

@@ -38,16 +38,6 @@ const QUIET: Duration = Duration::from_secs(10);
 /// stuck.
 const MOST_PATIENCE: u32 = 32;
 
-/// What a stream is to be asked for with: the requests of a plan's steps.
-pub(super) fn request(step: &Step, flags: SendFlags, decrypt: bool) -> Option<StreamRequest> {
-    let (snapshot, start) = match step {
-        Step::Resume { token, snapshot } => (snapshot, Start::Resumed(Box::new(token.clone()))),
-        Step::Send { snapshot, base } => (snapshot, Start::Fresh { base: base.clone(), flags }),
-        _ => return None,
-    };
-    Some(StreamRequest { snapshot: snapshot.clone(), start, decrypt })
-}
-
 /// What the receive of one stream needs to know beside the request.
 struct Receive<'a> {
     request: &'a StreamRequest,
@@ -61,6 +51,21 @@ struct Receive<'a> {
 }
 
 impl Transfer {
+    /// What a stream is to be asked for with: the request of a plan's step.
+    pub(super) fn request(&self, step: &Step, flags: SendFlags) -> Option<StreamRequest> {
+        let (snapshot, start) = match step {
+            Step::Resume { token, snapshot } => (snapshot, Start::Resumed(Box::new(token.clone()))),
+            Step::Send { snapshot, base } => (snapshot, Start::Fresh { base: base.clone(), flags }),
+            _ => return None,
+        };
+        Some(StreamRequest {
+            snapshot: snapshot.clone(),
+            start,
+            decrypt: self.job.options.decrypt,
+            limit_rate: self.throttle.rate(),
+        })
+    }
+
     /// Receives the stream of a step, and reads back that the snapshot is there. `first`: it makes
     /// the dataset.
     pub(super) async fn stream(
@@ -224,6 +229,7 @@ impl Transfer {
                 expected: &receive.expected,
                 stall,
                 busy: &busy,
+                throttle: &self.throttle,
                 cancel: &stop,
             };
             let mut receiving =

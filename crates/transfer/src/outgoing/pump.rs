@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use zfs::process::{SendProcess, Stream, Zfs};
 
 use crate::failure::zfs_failure;
+use crate::throttle::Throttle;
 
 /// The most bytes of stream in one message: a quarter of the default window, so that some are on
 /// their way while the next is read. Half as many cost a tenth more of the CPU, twice as many no less.
@@ -21,6 +22,7 @@ pub(super) struct Outgoing {
     pub(super) zfs: Zfs,
     pub(super) stream: Stream,
     pub(super) sink: byte_stream::Client,
+    pub(super) throttle: Throttle,
     pub(super) cancel: CancellationToken,
     pub(super) _busy: Busy,
 }
@@ -57,7 +59,7 @@ impl Outgoing {
         let process = self.zfs.send(&self.stream).map_err(|error| zfs_failure(&error))?;
         tracing::info!(%snapshot, "sending");
         let pumped = tokio::select! {
-            pumped = pump(&process, &self.sink) => pumped,
+            pumped = pump(&process, &self.sink, &self.throttle) => pumped,
             () = self.cancel.cancelled() => Err(capnp::Error::disconnected("cancelled".into())),
         };
         let bytes = match pumped {
@@ -80,14 +82,19 @@ impl Outgoing {
     }
 }
 
-/// Moves a process's output into a sink, at the sink's pace.
-async fn pump(output: &SendProcess, sink: &byte_stream::Client) -> capnp::Result<u64> {
+/// Moves a process's output into a sink, at the sink's pace and no faster than it may.
+async fn pump(
+    output: &SendProcess,
+    sink: &byte_stream::Client,
+    throttle: &Throttle,
+) -> capnp::Result<u64> {
     let mut total = 0;
     loop {
         let count = output.ready().await?.min(CHUNK);
         if count == 0 {
             return Ok(total);
         }
+        let count = throttle.take(count).await;
         let mut request = sink.write_request();
         // Straight into the message, from which it goes to the socket.
         let bytes = u32::try_from(count).unwrap_or(u32::MAX);

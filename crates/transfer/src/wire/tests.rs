@@ -1,4 +1,5 @@
 use super::*;
+use crate::rate::Rate;
 use zfs::{Kind, Snapshot};
 
 fn snapshot(guid: u64) -> Snapshot {
@@ -23,6 +24,7 @@ fn a_request_survives_the_wire() {
         settings: true,
         timeout: Duration::from_secs(1),
         stall: Duration::from_secs(2),
+        limit_rate: Rate::per_second(3),
     };
     for request in [
         CopyRequest {

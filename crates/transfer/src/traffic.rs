@@ -1,0 +1,16 @@
+//! What the transfers of a machine share, those that send and those that receive.
+
+use crate::queue::Queue;
+use crate::throttle::Limits;
+
+/// How many go at once, and how fast; by default, without limit.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    /// Whose turn it is to send.
+    pub to_send: Queue,
+    /// Whose turn it is to receive: counted by itself, or two machines that copy to each other
+    /// could wait for each other.
+    pub to_receive: Queue,
+    /// How fast.
+    pub limits: Limits,
+}
