@@ -27,7 +27,7 @@ const fn whole(package: &'static str, name: &'static str) -> Suite {
 }
 
 /// Those that take longest first.
-const SUITES: [Suite; 14] = [
+const SUITES: [Suite; 15] = [
     Suite {
         package: "tests",
         name: "failover",
@@ -58,6 +58,11 @@ const SUITES: [Suite; 14] = [
     whole("tests", "histories"),
     whole("tests", "transfers"),
     whole("tests", "hostile_peers"),
+    Suite {
+        package: "tests",
+        name: "limits",
+        only: &["rates::a_download", "leaving::who_is_killed_at_work"],
+    },
     whole("tests", "show"),
     whole("tests", "refusals"),
     whole("tests", "secrets"),
