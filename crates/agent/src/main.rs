@@ -92,13 +92,8 @@ async fn run(args: Args) -> Result<()> {
     let tasks = Tasks { shutdown: stopping.clone(), ..Tasks::default() };
     let book = state.path().join("holds.json");
     let holds = Holds::open(zfs.clone(), &args.name, book)?;
-    let tickets = Tickets::new(
-        zfs.clone(),
-        auth(&security),
-        tasks.clone(),
-        holds.clone(),
-        traffic.clone(),
-    );
+    let tickets =
+        Tickets::new(zfs.clone(), auth(&security), tasks.clone(), holds.clone(), traffic.clone());
     let serving = tokio::task::spawn_local(listener.serve(tickets.clone(), stopping.clone()));
 
     tokio::task::spawn_local(holding::expire(holds.clone(), args.zpools.clone()));

@@ -69,12 +69,7 @@ struct Held {
 
 impl Transfers {
     /// None yet.
-    pub(crate) fn new(
-        zfs: Zfs,
-        entrance: Entrance,
-        tasks: Tasks,
-        traffic: Traffic,
-    ) -> Rc<Self> {
+    pub(crate) fn new(zfs: Zfs, entrance: Entrance, tasks: Tasks, traffic: Traffic) -> Rc<Self> {
         let registered = watch::Sender::new(false);
         Rc::new(Self { zfs, entrance, tasks, traffic, registered, known: RefCell::default() })
     }
@@ -124,8 +119,7 @@ impl Transfers {
         self.watch(handle.clone());
         let (zfs, entrance) = (self.zfs.clone(), self.entrance.clone());
         let (worker_of_it, traffic) = (worker.clone(), self.traffic.clone());
-        let tools =
-            Tools { zfs, broker, entrance, worker: worker_of_it, traffic, status, cancel };
+        let tools = Tools { zfs, broker, entrance, worker: worker_of_it, traffic, status, cancel };
         let tracker = self.tasks.tracker.clone();
         worker.run(move || tracker.track_future(job::run(job, tools)));
         Ok((id, handle.client()))

@@ -101,7 +101,8 @@ mod tests {
         ];
         for (start, decrypt) in starts.iter().flat_map(|start| [(start, false), (start, true)]) {
             let snapshot = snapshot("two", 2, 20);
-            let request = StreamRequest { snapshot, start: start.clone(), decrypt };
+            let limit_rate = Rate::per_second(if decrypt { 4096 } else { 0 });
+            let request = StreamRequest { snapshot, start: start.clone(), decrypt, limit_rate };
             let mut message = capnp::message::Builder::new_default();
             write(message.init_root(), &request);
             assert_eq!(read(message.get_root_as_reader().unwrap()).unwrap(), request);

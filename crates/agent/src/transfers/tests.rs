@@ -68,8 +68,7 @@ fn a_transfer_goes_on_with_the_broker_of_who_attached_last() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let zfs = Zfs::new(path("zfs"), path("zpool"));
-        let transfers =
-            Transfers::new(zfs, entrance(), Tasks::default(), Traffic::default());
+        let transfers = Transfers::new(zfs, entrance(), Tasks::default(), Traffic::default());
         let (asked, mut heard) = mpsc::unbounded_channel();
         let broker = |name| capnp_rpc::new_client(FakeBroker(name, asked.clone()));
         let (id, _first) = transfers.start(job(), broker("first")).unwrap();

@@ -25,7 +25,7 @@ fn stream_of(dataset: &Dataset, request: &StreamRequest) -> Result<Stream, Failu
 
 /// For the goal, under the name that it has elsewhere.
 fn request(start: Start, decrypt: bool) -> StreamRequest {
-    StreamRequest { snapshot: snapshot("elsewhere", GOAL, 5), start, decrypt }
+    StreamRequest { snapshot: snapshot("elsewhere", GOAL, 5), start, decrypt, limit_rate: None }
 }
 
 fn fresh(base: Option<u64>, raw: bool) -> Start {
