@@ -1,17 +1,17 @@
 //! One message off the wire, never larger than allowed, and what of it matters before RPC sees it.
 
 use capnp::message::{Reader, ReaderOptions};
-use capnp::serialize::OwnedSegments;
-use capnp_futures::serialize::try_read_message;
+use capnp::serialize::BufferSegments;
 use capnp_rpc::rpc_capnp;
 use capnp_rpc::rpc_capnp::exception::Type;
-use futures::io::AsyncRead;
+use futures::io::{AsyncRead, AsyncReadExt};
 
+use crate::buffer::Buffer;
 use crate::object_id::ObjectId;
 
 /// A whole message. It may change threads.
 pub(crate) struct Frame {
-    message: Reader<OwnedSegments>,
+    message: Reader<BufferSegments<Buffer>>,
     /// Its size on the wire, in bytes, without the segment table.
     pub(crate) bytes: usize,
 }
@@ -22,29 +22,69 @@ const TRAVERSALS: usize = 8;
 
 const WORD: usize = 8;
 
+/// The most segments of a message, as in Cap'n Proto's own libraries.
+const SEGMENTS: u64 = 511;
+
 /// Reads one frame of at most `limit` bytes; `None` at the end of the stream.
 ///
 /// An error of kind `Failed` is the peer's fault: what it sent is no Cap'n Proto, or too large.
 /// Any other means that the connection is gone.
 pub(crate) async fn read_frame(
-    input: impl AsyncRead + Unpin,
+    mut input: impl AsyncRead + Unpin,
     limit: usize,
 ) -> capnp::Result<Option<Frame>> {
-    // Here the traversal limit only bounds the size; see `rpc_options` for what it is otherwise.
+    let Some(table) = read_segment_table(&mut input).await? else { return Ok(None) };
+    let words: u64 = sizes(&table).map(u64::from).sum();
+    let words = usize::try_from(words)
+        .ok()
+        .filter(|words| *words <= limit / WORD)
+        .ok_or_else(|| capnp::Error::failed(format!("a message of {words} words is too large")))?;
+    let bytes = words * WORD;
+    let mut buffer = Buffer::of((table.len() + bytes) / WORD);
+    let (head, body) = buffer.split_at_mut(table.len());
+    head.copy_from_slice(&table);
+    input.read_exact(body).await.map_err(gone)?;
     let mut options = ReaderOptions::new();
-    options.traversal_limit_in_words(Some(limit / WORD));
-    let message = match try_read_message(input, options).await {
-        Ok(message) => message,
-        Err(error) if error.kind == capnp::ErrorKind::Failed => return Err(error),
-        Err(error) => return Err(capnp::Error::disconnected(error.to_string())),
-    };
-    Ok(message.map(|message| {
-        let segments = message.into_segments();
-        let bytes = segments.len();
-        let mut options = ReaderOptions::new();
-        options.traversal_limit_in_words(Some(limit / WORD * TRAVERSALS));
-        Frame { message: Reader::new(segments, options), bytes }
-    }))
+    options.traversal_limit_in_words(Some(limit / WORD * TRAVERSALS));
+    let segments = BufferSegments::new(buffer, options)?;
+    Ok(Some(Frame { message: Reader::new(segments, options), bytes }))
+}
+
+/// Reads the number of segments (less one) and the size of each, in words, all of 32 bits: whole words,
+/// padded. `None` at the end of the stream. (Cap'n Proto, "Serialization Over a Stream")
+async fn read_segment_table(
+    input: &mut (impl AsyncRead + Unpin),
+) -> capnp::Result<Option<Vec<u8>>> {
+    let mut table = vec![0; WORD];
+    let count = input.read(&mut table).await.map_err(gone)?;
+    if count == 0 {
+        return Ok(None);
+    }
+    input.read_exact(&mut table[count..]).await.map_err(gone)?;
+    if segments(&table) > SEGMENTS {
+        return Err(capnp::Error::failed(format!("a message of {} segments", segments(&table))));
+    }
+    table.resize((segments(&table) as usize / 2 + 1) * WORD, 0);
+    input.read_exact(&mut table[WORD..]).await.map_err(gone)?;
+    Ok(Some(table))
+}
+
+fn segments(table: &[u8]) -> u64 {
+    u64::from(number(&table[..4])) + 1
+}
+
+/// The sizes of the segments in a table, in words.
+fn sizes(table: &[u8]) -> impl Iterator<Item = u32> {
+    table[4..].chunks_exact(4).take(segments(table) as usize).map(number)
+}
+
+/// Of four bytes, the lowest first.
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+fn gone(error: std::io::Error) -> capnp::Error {
+    capnp::Error::disconnected(error.to_string())
 }
 
 /// What a frame means to the network beneath RPC.
@@ -126,4 +166,66 @@ pub(crate) fn write_exception(
         capnp::ErrorKind::Unimplemented => Type::Unimplemented,
         _ => Type::Failed,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use capnp::message::Builder;
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn read(bytes: &[u8], limit: usize) -> capnp::Result<Option<Frame>> {
+        read_frame(bytes, limit).now_or_never().unwrap()
+    }
+
+    /// A message of so many segments, on the wire.
+    fn message(segments: usize) -> Vec<u8> {
+        let allocator = capnp::message::HeapAllocator::new()
+            .first_segment_words(1)
+            .allocation_strategy(capnp::message::AllocationStrategy::FixedSize);
+        let mut message = Builder::new(allocator);
+        let mut list = message.initn_root::<capnp::text_list::Builder<'_>>(segments as u32);
+        for index in 0..list.len() {
+            list.set(index, "twelve bytes");
+        }
+        capnp::serialize::write_message_to_words(&message)
+    }
+
+    #[test]
+    fn a_message_is_read_whatever_the_number_of_its_segments() {
+        for texts in 0..12 {
+            let wire = message(texts);
+            let frame = read(&wire, wire.len()).unwrap().unwrap();
+            let list = frame.body().unwrap().get_as::<capnp::text_list::Reader<'_>>().unwrap();
+            assert_eq!(list.len() as usize, texts);
+            assert!(list.iter().all(|text| text.unwrap() == "twelve bytes"));
+        }
+    }
+
+    #[test]
+    fn a_message_may_be_as_large_as_the_limit_and_no_larger() {
+        let wire = message(40);
+        let body = read(&wire, usize::MAX).unwrap().unwrap().bytes;
+        assert!(read(&wire, body).is_ok());
+        assert_eq!(read(&wire, body - 1).err().unwrap().kind, capnp::ErrorKind::Failed);
+    }
+
+    #[test]
+    fn the_end_of_the_stream_is_one_only_between_messages() {
+        let wire = message(3);
+        assert!(read(&[], 1000).unwrap().is_none());
+        for length in 1..wire.len() {
+            let error = read(&wire[..length], 1000).err().unwrap();
+            assert_eq!(error.kind, capnp::ErrorKind::Disconnected, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn too_many_segments_are_refused_before_their_sizes_are_read() {
+        for count in [511_u32, u32::MAX] {
+            let head = [count.to_le_bytes(), [0; 4]].concat();
+            assert_eq!(read(&head, 1000).err().unwrap().kind, capnp::ErrorKind::Failed);
+        }
+    }
 }

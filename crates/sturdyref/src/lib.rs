@@ -71,6 +71,7 @@ mod accept;
 mod address;
 mod backoff;
 mod bootstrap;
+mod buffer;
 pub mod capfile;
 mod congestion;
 mod connect_error;
