@@ -2,6 +2,7 @@
 //! others', in turn and in one run. Both ends cost next to nothing (zfs-sim, out of memory and into
 //! nothing), so what is measured is what lies between. Peers that aren't installed are left out.
 
+mod crowd;
 mod fleet;
 mod peers;
 mod pipes;
@@ -27,12 +28,15 @@ const PACKAGES: [&str; 5] = ["tracker", "agent", "cli", "zfs-sim", "xtask"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Bytes in each stream, with K, M or G
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = bytes)]
+    /// Bytes in each stream, with K, M or G; of a short one a good part of the time goes to its start
+    #[arg(long, value_name = "SIZE", default_value = "10G", value_parser = bytes)]
     size: u64,
     /// How often each pipeline runs; medians are taken
     #[arg(long, value_name = "N", default_value_t = 5)]
     pairs: usize,
+    /// So many downloads at once, after each one alone; 0: none
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    at_once: usize,
     /// Compare with this peer alone; may be given more than once
     #[arg(long, value_name = "NAME", value_parser = PEERS.map(|peer| peer.name))]
     only: Vec<String>,
@@ -68,6 +72,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         for (tls, fleet) in &mut fleets {
             let ours = fleet.download(&stage, pair).context("ours")?;
             report.note(ours_name(*tls), ours);
+            if options.at_once > 0 {
+                let crowd = fleet.crowd(&stage, pair, options.at_once).context("ours at once")?;
+                report.note_crowd(ours_name(*tls), crowd);
+            }
             for peer in peers.iter().filter(|peer| peer.tls == *tls) {
                 let theirs: Cost = peer.run(&stage, pair).context(peer.name)?;
                 report.note(peer.name, theirs);

@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
 
+use super::crowd::Crowd;
 use super::pipes::{Pipeline, Stage, until, until_logged};
 use super::usage::{Cost, measure};
 
@@ -42,6 +43,16 @@ impl Fleet {
         let into = format!("home/{}-{run}", self.name);
         let cli = self.cli(stage, &["download", "dataset", "--to", &into]);
         measure(&daemons, || Pipeline::default().then(cli)?.wait())
+    }
+
+    /// Downloads it so many times at once.
+    pub(super) fn crowd(&mut self, stage: &Stage, run: usize, count: usize) -> Result<Crowd> {
+        let daemons: Vec<_> = self.daemons.iter().map(Child::id).collect();
+        let download = |one| {
+            let into = format!("home/{}-{run}-{one}", self.name);
+            self.cli(stage, &["download", "dataset", "--to", &into])
+        };
+        Crowd::run(&daemons, (0..count).map(download).collect())
     }
 
     fn cli(&self, stage: &Stage, arguments: &[&str]) -> std::process::Command {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::crowd::Crowd;
 use super::usage::Cost;
 
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -16,19 +17,25 @@ const ENDS: [&str; 2] = ["zfs", "zpool"];
 pub(super) struct Report {
     size: u64,
     runs: BTreeMap<&'static str, Vec<Cost>>,
+    /// Several of our own at once, a run of them after each run of one.
+    crowds: BTreeMap<&'static str, Vec<Crowd>>,
 }
 
 impl Report {
     /// Of runs of `size` bytes each.
     pub(super) fn new(size: u64) -> Self {
-        Self { size, runs: BTreeMap::new() }
+        Self { size, runs: BTreeMap::new(), crowds: BTreeMap::new() }
     }
 
     pub(super) fn note(&mut self, pipeline: &'static str, cost: Cost) {
         self.runs.entry(pipeline).or_default().push(cost);
     }
 
-    /// Ours against theirs, a line each.
+    pub(super) fn note_crowd(&mut self, pipeline: &'static str, crowd: Crowd) {
+        self.crowds.entry(pipeline).or_default().push(crowd);
+    }
+
+    /// Ours against theirs, a line each; and ours at once against one alone.
     pub(super) fn table(&self, ours: &'static str, theirs: &[&'static str]) -> String {
         let mut table = format!(
             "{:16} {:>7} {:>11} {:>10} {:>11} {:>9}  peak memory, MiB\n",
@@ -51,7 +58,27 @@ impl Report {
                 "{name:16} {rate:7.2} {faster:>11} {cpu:10.2} {dearer:>11} {cores:9.2}  {memory}"
             );
         }
-        table
+        table + &self.at_once(ours)
+    }
+
+    /// What several of ours bring together, beside one alone, and how evenly.
+    fn at_once(&self, ours: &str) -> String {
+        let (Some(crowds), runs) = (self.crowds.get(ours), self.runs(ours)) else {
+            return String::new();
+        };
+        let of_all = |figure: &dyn Fn(&Crowd) -> f64| median(crowds.iter().map(figure).collect());
+        let count = crowds.first().map_or(0, |crowd| crowd.each.len());
+        let all = (count as u64 * self.size) as f64;
+        let rate = of_all(&|crowd| all / 1e9 / crowd.cost.elapsed);
+        let pairs = crowds.iter().zip(runs);
+        let times =
+            median(pairs.map(|(all, one)| count as f64 * one.elapsed / all.cost.elapsed).collect());
+        let cpu = of_all(&|crowd| crowd.cost.cpu / (all / GIB));
+        let unfair = 100.0 * of_all(&Crowd::unfairness);
+        format!(
+            "{count} at once: {rate:.2} GB/s together, {times:.2} x one alone, {cpu:.2} CPU s/GiB; \
+             each within {unfair:.0}% of its fair share\n"
+        )
     }
 
     /// Every figure of every run.
@@ -67,7 +94,22 @@ impl Report {
             });
             ((*name).to_owned(), runs.collect::<Value>())
         });
-        let all = json!({ "bytes": self.size, "pipelines": pipelines.collect::<serde_json::Map<_, _>>() });
+        let crowds = self.crowds.iter().map(|(name, crowds)| {
+            let runs = crowds.iter().map(|Crowd { cost, each }| {
+                json!({
+                    "seconds": cost.elapsed,
+                    "seconds_of_each": each,
+                    "cpu_seconds": cost.cpu,
+                    "peak_memory_kib": cost.memory,
+                })
+            });
+            ((*name).to_owned(), runs.collect::<Value>())
+        });
+        let all = json!({
+            "bytes": self.size,
+            "pipelines": pipelines.collect::<serde_json::Map<_, _>>(),
+            "at_once": crowds.collect::<serde_json::Map<_, _>>(),
+        });
         serde_json::to_string_pretty(&all).context("cannot write the figures as JSON")
     }
 
@@ -132,6 +174,19 @@ mod tests {
             [("us", 1.0), ("ssh", 3.0), ("us", 2.0), ("ssh", 6.0), ("us", 1.0), ("ssh", 9.0)];
         let ratio = report(&runs).ratio("us", "ssh", |cost| 1.0 / cost.elapsed);
         assert!((ratio - 3.0).abs() < 1e-9, "{ratio}");
+    }
+
+    #[test]
+    fn several_at_once_are_measured_by_one_alone() {
+        let mut report = report(&[("us", 1.0)]);
+        let cost = Cost { elapsed: 2.0, cpu: 3.0, memory: BTreeMap::new() };
+        report.note_crowd("us", Crowd { cost, each: vec![2.0, 2.0] });
+        let line = report.at_once("us");
+        assert!(
+            line.starts_with("2 at once: 1.07 GB/s together, 1.00 x one alone, 1.50 CPU"),
+            "{line}"
+        );
+        assert_eq!(report.at_once("nobody"), "");
     }
 
     #[test]
