@@ -8,7 +8,7 @@ use program::config::ConfigFile;
 use schema::{Code, Failure, Machine};
 use sturdyref::Address;
 use transfer::job::Reserve;
-use transfer::{Limits, Queue, Rate, Traffic};
+use transfer::{Limits, Queue, Rate, Traffic, size};
 use zfs::PoolName;
 
 /// Announces this machine's ZFS datasets to the tracker, sends them to who may have them, and
@@ -92,10 +92,7 @@ pub(crate) struct Args {
 }
 
 fn size(text: &str) -> Result<u64, &'static str> {
-    match text.parse() {
-        Ok(Reserve::Bytes(bytes)) => Ok(bytes),
-        _ => Err("not a size, such as 48M"),
-    }
+    size::parse(text).ok_or("not a size, such as 48M")
 }
 
 impl Args {

@@ -26,7 +26,7 @@ mod remote;
 pub mod report;
 mod reserve;
 mod settings;
-mod size;
+pub mod size;
 mod stream_request;
 mod tail;
 mod target;

@@ -1,7 +1,7 @@
 //! Sizes as people write them: the one place that reads them.
 
 /// Bytes: `7`, `512K`, `50G`, `2TiB`; powers of 1024. `None` for anything else.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+pub fn parse(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 0,
