@@ -189,7 +189,6 @@ pub(crate) async fn receive(
                 return reception.refused_late(reason);
             }
         };
-        reception.busy.set(Some(Instant::now()));
         let written = tokio::select! {
             written = reception.feed(&mut process, bytes, &mut count) => written,
             () = reception.cancel.cancelled() => {
@@ -201,7 +200,6 @@ pub(crate) async fn receive(
             // It closed its input: it has failed, or has all it wants. Its exit tells.
             return finish(process, reception.cancel).await;
         }
-        reception.busy.set(None);
         chunk = match reception.next(&mut incoming).await {
             Ok(Feed::Bytes(chunk)) => chunk,
             Ok(Feed::End) => {
@@ -230,7 +228,9 @@ impl Reception<'_> {
     ) -> io::Result<()> {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(self.throttle.take(bytes.len()).await);
+            self.busy.set(Some(Instant::now()));
             process.write_all(now).await?;
+            self.busy.set(None);
             count(now.len());
             bytes = later;
         }

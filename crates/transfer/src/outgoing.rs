@@ -3,6 +3,7 @@
 //! Each stream's `zfs send` belongs to a task of its own, which stops it when the receiver goes.
 
 mod pump;
+mod seat;
 mod subject;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -24,10 +25,10 @@ use zfs::process::Zfs;
 use zfs::{DatasetName, Snapshot};
 
 use self::pump::{Busy, Outgoing};
+use self::seat::Seat;
 use self::subject::Subject;
 use crate::failure::zfs_failure;
 use crate::holds::Holds;
-use crate::queue::Place;
 use crate::settings::CARRIED;
 use crate::stream_request::{self, StreamRequest};
 use crate::throttle::Throttle;
@@ -67,9 +68,9 @@ pub fn serve(
         may_snapshot,
         tasks,
         holds,
+        seat: Seat::new(traffic.to_send.clone()),
         traffic,
         sending: Rc::default(),
-        place: OnceCell::new(),
         throttle: OnceCell::new(),
         _held,
     };
@@ -83,18 +84,13 @@ struct Source {
     holds: Holds,
     traffic: Traffic,
     sending: Rc<Cell<bool>>,
-    /// From the first time that it was asked for its turn.
-    place: OnceCell<Place>,
+    seat: Rc<Seat>,
     /// From the first stream on: all are of one transfer.
     throttle: OnceCell<Throttle>,
     _held: DropGuard,
 }
 
 impl Source {
-    fn place(&self) -> &Place {
-        self.place.get_or_init(|| self.traffic.to_send.join())
-    }
-
     async fn estimate(&self, request: &StreamRequest) -> Result<u64, Failure> {
         let stream = self.subject.stream_to_price(request).await?;
         let estimate = self.subject.zfs.estimate(&stream).await;
@@ -134,7 +130,7 @@ impl Source {
         request: &StreamRequest,
         sink: byte_stream::Client,
     ) -> Result<u64, Failure> {
-        self.place().turn().await;
+        self.seat.place().turn().await;
         let stream = self.subject.stream(request).await?;
         let busy = Busy::begin(&self.sending, &self.tasks.sending).ok_or_else(|| {
             self.subject.refuses("this ticket sends already", "Ask for another ticket.")
@@ -188,6 +184,7 @@ impl source::Server for Source {
         params: source::OpenParams,
         mut results: source::OpenResults,
     ) -> capnp::Result<()> {
+        let _in_use = self.seat.in_use();
         let answer = match outcome::check_hello(params.get()?.get_hello()?, "agent")? {
             Ok(()) => self.subject.dataset().await,
             Err(failure) => Err(failure),
@@ -208,6 +205,7 @@ impl source::Server for Source {
         _: source::TakeSnapshotParams,
         mut results: source::TakeSnapshotResults,
     ) -> capnp::Result<()> {
+        let _in_use = self.seat.in_use();
         let answer = Source::take_snapshot(&self).await;
         outcome::write(
             results.get().init_outcome(),
@@ -224,6 +222,7 @@ impl source::Server for Source {
         params: source::EstimateParams,
         mut results: source::EstimateResults,
     ) -> capnp::Result<()> {
+        let _in_use = self.seat.in_use();
         let request = stream_request::read(params.get()?.get_request()?)?;
         let answer = Source::estimate(&self, &request).await;
         outcome::write(results.get().init_outcome(), answer, |mut builder, bytes| {
@@ -237,6 +236,7 @@ impl source::Server for Source {
         params: source::SendParams,
         mut results: source::SendResults,
     ) -> capnp::Result<()> {
+        let _in_use = self.seat.in_use();
         let params = params.get()?;
         let request = stream_request::read(params.get_request()?)?;
         let answer = Source::send(&self, &request, params.get_sink()?).await;
@@ -251,6 +251,7 @@ impl source::Server for Source {
         params: source::HoldParams,
         mut results: source::HoldResults,
     ) -> capnp::Result<()> {
+        let _in_use = self.seat.in_use();
         let params = params.get()?;
         let snapshot = wire::read_snapshot(params.get_snapshot()?)?;
         let (by, what_for) =
@@ -264,6 +265,7 @@ impl source::Server for Source {
         params: source::FinishParams,
         mut results: source::FinishResults,
     ) -> capnp::Result<()> {
+        let _in_use = self.seat.in_use();
         let params = params.get()?;
         let snapshot = wire::read_snapshot(params.get_snapshot()?)?;
         let finished = Source::finish(&self, &snapshot, params.get_transfer()?.to_str()?).await;
@@ -275,6 +277,7 @@ impl source::Server for Source {
         _: source::SettingsParams,
         mut results: source::SettingsResults,
     ) -> capnp::Result<()> {
+        let _in_use = self.seat.in_use();
         let settings = Source::settings(&self).await;
         outcome::write(results.get().init_outcome(), settings, |builder, settings| {
             let mut list = builder.init_list(wire::length(&settings));
@@ -292,8 +295,9 @@ impl source::Server for Source {
         params: source::TurnParams,
         mut results: source::TurnResults,
     ) -> capnp::Result<()> {
+        let _in_use = self.seat.in_use();
         let told = usize::try_from(params.get()?.get_told()).unwrap_or(usize::MAX);
-        let place = self.place();
+        let place = self.seat.place();
         let news = timeout(TELL_EVERY, place.ahead_but(told)).await;
         let ahead = news.unwrap_or_else(|_| place.ahead());
         outcome::write(results.get().init_outcome(), Ok(ahead), |mut builder, ahead| {

@@ -22,7 +22,7 @@ use crate::target::{self, Mark};
 use crate::throttle::Throttle;
 
 /// What has been away for longer is asked for less often: each time, all that all replicas have
-/// crosses the network.
+/// crosses the network. It has no turn to receive any more, either.
 const SOON: Duration = Duration::from_secs(5 * 60);
 const SELDOM: Duration = Duration::from_secs(60);
 /// What is told of one transfer.
@@ -58,7 +58,7 @@ pub(super) struct Transfer {
     /// This run has made the target: what is left of it is ours, also where the right to mark it so
     /// is wanting.
     pub(super) made: bool,
-    /// What it has waited for, while a round is under way.
+    /// What it has waited for.
     pub(super) turns: Turns,
     /// It has waited in a queue: it is worth waiting for more.
     pub(super) queued: bool,
@@ -125,7 +125,7 @@ impl Transfer {
                 Err(trouble) => trouble,
             };
             self.line = None;
-            self.turns = Turns::default();
+            self.turns.there = false;
             if cancel.is_cancelled() {
                 return Err(self.interrupted());
             }
@@ -138,7 +138,11 @@ impl Transfer {
                 backoff.reset();
                 self.told.clear();
             }
-            let pause = self.go_on(trouble, progress, self.moved.elapsed(), &mut backoff)?;
+            let idle = self.moved.elapsed();
+            let pause = self.go_on(trouble, progress, idle, &mut backoff)?;
+            if idle >= SOON {
+                self.turns.give_up_here();
+            }
             tokio::select! {
                 () = sleep(pause) => {}
                 () = cancel.cancelled() => return Err(self.interrupted()),
@@ -167,8 +171,8 @@ impl Transfer {
         if trouble.class == Class::Permanent {
             return Err(trouble.failure);
         }
-        // Nothing has been received, nor a place kept, that a wait could save: whoever asked is told
-        // at once, once each source has been tried.
+        // Nothing has been received that a wait could save, nor been waited for: whoever asked is
+        // told at once, once each source has been tried.
         if self.begun.is_none() && !self.queued && !self.others {
             return Err(trouble.failure);
         }

@@ -38,6 +38,15 @@ enum Prepared {
     Waited,
 }
 
+/// What is to arrive.
+enum Aim {
+    At(Snapshot),
+    /// One that would be taken, were this no dry run.
+    ToBeTaken,
+    /// It was another's turn first: there may be one by now.
+    Waited,
+}
+
 fn done(summary: Summary) -> Prepared {
     Prepared::Done(Box::new(summary))
 }
@@ -72,8 +81,10 @@ impl Transfer {
             Destination::Absent { .. } => self.made = false,
         }
         self.mark = look.mark();
-        let Some(goal) = self.goal(&look).await? else {
-            return self.would_take_snapshot(&look).map(done);
+        let goal = match self.aim(&look).await? {
+            Aim::At(goal) => goal,
+            Aim::ToBeTaken => return self.would_take_snapshot(&look).map(done),
+            Aim::Waited => return Ok(Prepared::Waited),
         };
         if look.destination.has(goal.guid) {
             return self.is_there_already(&goal, &look).await.map(done);
@@ -120,10 +131,10 @@ impl Transfer {
         Ok(())
     }
 
-    /// The snapshot that is to arrive, chosen once; `None` if it is to be taken, in a dry run.
-    async fn goal(&mut self, look: &Look) -> Result<Option<Snapshot>, Trouble> {
+    /// The snapshot that is to arrive, chosen once.
+    async fn aim(&mut self, look: &Look) -> Result<Aim, Trouble> {
         if let Some(goal) = &self.goal {
-            return Ok(Some(goal.clone()));
+            return Ok(Aim::At(goal.clone()));
         }
         let wish = Wish {
             dataset: &self.job.dataset,
@@ -139,18 +150,18 @@ impl Transfer {
             Goal::New { at } => {
                 let key = (at, self.job.dataset.clone());
                 match self.take_snapshot(&key, look).await? {
-                    Some(snapshot) => snapshot,
-                    None => return Ok(None),
+                    Aim::At(snapshot) => snapshot,
+                    other => return Ok(other),
                 }
             }
         };
         self.check_name(self.job.target.at(goal.label.clone()))?;
         self.goal = Some(goal.clone());
-        Ok(Some(goal))
+        Ok(Aim::At(goal))
     }
 
-    /// Has the source take its first snapshot; `None` in a dry run, which takes none.
-    async fn take_snapshot(&mut self, key: &Key, look: &Look) -> Result<Option<Snapshot>, Trouble> {
+    /// Has the source take its first snapshot.
+    async fn take_snapshot(&mut self, key: &Key, look: &Look) -> Result<Aim, Trouble> {
         // Looked at before a snapshot is taken: a refusal must leave nothing behind.
         if let Destination::Present(_) = &look.destination {
             return Err(Trouble::permanent(Failure::new(
@@ -164,13 +175,15 @@ impl Transfer {
         self.check_name(snapshot_label().parse().and_then(|label| self.job.target.at(label)))?;
         self.source = Some(key.clone());
         if self.job.dry_run {
-            return Ok(None);
+            return Ok(Aim::ToBeTaken);
         }
         self.reach(key, true).await?;
         let line = self.line()?;
         let remote = Remote { client: &line.source, place: &key.0 };
         let opened = remote.open(self.job.program).await.map_err(Trouble::at_source)?;
-        self.take_turns(key, &opened).await?;
+        if self.take_turns(key, &opened).await? {
+            return Ok(Aim::Waited);
+        }
         let line = self.line()?;
         let remote = Remote { client: &line.source, place: &key.0 };
         let taken = remote.take_snapshot().await.map_err(Trouble::at_source)?;
@@ -178,7 +191,7 @@ impl Transfer {
         if let Some(replica) = self.replicas.iter_mut().find(of_source) {
             replica.snapshots.push(taken.clone());
         }
-        Ok(Some(taken))
+        Ok(Aim::At(taken))
     }
 
     /// The target's name must leave room for the snapshot's, or the receive would fail at its end.

@@ -1,7 +1,10 @@
 //! Waiting for one's turn, where a machine takes only so many transfers at once.
 
 use std::fmt::Display;
-use std::time::Instant;
+use std::time::Duration;
+
+use schema::{Code, Failure};
+use tokio::time::{Instant, sleep_until};
 
 use super::converge::Transfer;
 use super::ledger::Key;
@@ -9,46 +12,59 @@ use crate::failure::Trouble;
 use crate::queue::Place;
 use crate::remote::{Opened, Remote};
 
-/// What a round has waited for, and keeps to its end.
+/// A source isn't asked for news more often.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a transfer has waited for.
 #[derive(Default)]
 pub(super) struct Turns {
-    /// Here, at the destination.
+    /// Here, at the destination: kept while it goes on, from whatever source.
     here: Option<Place>,
     /// At the source in use, which keeps it for as long as the connection to it lasts.
     pub(super) there: bool,
+}
+
+impl Turns {
+    /// Others may receive here while nothing comes for this one.
+    pub(super) fn give_up_here(&mut self) {
+        self.here = None;
+    }
 }
 
 impl Transfer {
     /// Waits until it is this transfer's turn here, and then at the source; says where it stands.
     /// Whether it had to wait: what was looked at before may be another by now.
     pub(super) async fn take_turns(&mut self, key: &Key, source: &Opened) -> Result<bool, Trouble> {
-        let mut waited = false;
-        self.take_turn_here(&mut waited).await;
-        let taken = if source.takes_turns && !self.turns.there {
-            self.take_turn_there(key, &mut waited).await
-        } else {
-            Ok(())
-        };
+        let mut waited = self.take_turn_here().await;
+        let mut taken = Ok(());
+        if !waited && source.takes_turns && !self.turns.there {
+            taken = self.take_turn_there(key, &mut waited).await;
+        }
         if waited {
             // Also where it was in vain: that was no time without progress, and it is worth going on.
             self.queued = true;
-            self.moved = Instant::now();
+            self.moved = std::time::Instant::now();
         }
         taken.map(|()| waited)
     }
 
-    async fn take_turn_here(&mut self, waited: &mut bool) {
+    async fn take_turn_here(&mut self) -> bool {
         if self.turns.here.is_some() {
-            return;
+            return false;
         }
         let place = self.tools.traffic.to_receive.join();
         let mut ahead = place.ahead();
+        let waits = ahead > 0;
+        if waits {
+            // Nobody would notice whether the source is still there when the turn comes.
+            self.line = None;
+        }
         while ahead > 0 {
-            *waited = true;
             self.tell_place(&self.job.machine, ahead);
             ahead = place.ahead_but(ahead).await;
         }
         self.turns.here = Some(place);
+        waits
     }
 
     async fn take_turn_there(&mut self, key: &Key, waited: &mut bool) -> Result<(), Trouble> {
@@ -56,8 +72,16 @@ impl Transfer {
         let machine = format!(r"{}\{}", place.location, place.machine);
         let remote = Remote { client: &self.line()?.source, place };
         let mut told = None;
+        let mut next = Instant::now();
         while told != Some(0) {
+            sleep_until(next).await;
+            next = Instant::now() + ASK_EVERY;
             let ahead = remote.turn(told).await.map_err(Trouble::at_source)?;
+            if told.is_some_and(|told| told < ahead) {
+                let reason = "others are let in before this transfer, which came first";
+                let failure = Failure::new(Code::Failed, "wait for a turn at", place, reason, "");
+                return Err(Trouble::at_source(failure));
+            }
             if ahead > 0 && told != Some(ahead) {
                 *waited = true;
                 self.tell_place(&machine, ahead);
