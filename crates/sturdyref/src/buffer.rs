@@ -28,13 +28,23 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// Room for so many words. What it holds is of no meaning: it may be left of another message.
     pub(crate) fn of(words: usize) -> Self {
-        let kept = if words < LEAST_KEPT { None } else { SPARE.with_borrow_mut(Vec::pop) };
-        let memory = match kept {
-            Some(memory) if memory.len() >= words => memory,
-            _ => Word::allocate_zeroed_vec(words),
-        };
+        let memory = kept(words).unwrap_or_else(|| Word::allocate_zeroed_vec(words));
         Self { memory, bytes: words * WORD }
     }
+
+    /// The bytes that it takes, used or not: at most twice as many as were asked for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.len() * WORD
+    }
+}
+
+/// Kept memory of this size, or of some more: small messages must not hold on to large memory.
+fn kept(words: usize) -> Option<Vec<Word>> {
+    SPARE.with_borrow_mut(|spare| {
+        let fits = |memory: &Vec<Word>| (words..=2 * words).contains(&memory.len());
+        let found = spare.iter().rposition(fits)?;
+        Some(spare.remove(found))
+    })
 }
 
 impl Drop for Buffer {
@@ -46,9 +56,11 @@ impl Drop for Buffer {
         // A thread that is ending keeps nothing.
         let _ = SPARE.try_with(|spare| {
             let mut spare = spare.borrow_mut();
-            if spare.len() < KEPT {
-                spare.push(memory);
+            if spare.len() == KEPT {
+                // The oldest is the least likely to fit what comes now.
+                spare.remove(0);
             }
+            spare.push(memory);
         });
     }
 }
@@ -71,35 +83,41 @@ impl DerefMut for Buffer {
 mod tests {
     use super::*;
 
-    fn kept() -> usize {
+    fn spare() -> usize {
         SPARE.with_borrow(Vec::len)
     }
 
     #[test]
-    fn a_large_one_is_used_again_and_no_longer_than_was_asked() {
+    fn a_large_one_is_used_again_and_is_no_longer_than_was_asked() {
         let mut first = Buffer::of(LEAST_KEPT + 5);
         first.fill(7);
         drop(first);
-        assert_eq!(kept(), 1);
         let second = Buffer::of(LEAST_KEPT);
-        assert_eq!((second.len(), kept()), (LEAST_KEPT * WORD, 0));
+        assert_eq!((second.len(), spare()), (LEAST_KEPT * WORD, 0));
+        assert_eq!(second.capacity(), (LEAST_KEPT + 5) * WORD);
         assert_eq!(second[0], 7, "it wasn't cleared");
     }
 
     #[test]
-    fn one_that_is_too_small_is_replaced_by_a_larger() {
-        drop(Buffer::of(LEAST_KEPT));
-        assert_eq!(Buffer::of(2 * LEAST_KEPT).len(), 2 * LEAST_KEPT * WORD);
-        assert_eq!(kept(), 1);
+    fn memory_that_is_too_small_or_more_than_twice_as_large_is_left_alone() {
+        drop(Buffer::of(4 * LEAST_KEPT));
+        for words in [LEAST_KEPT, 2 * LEAST_KEPT - 1, 4 * LEAST_KEPT + 1] {
+            let buffer = Buffer::of(words);
+            assert_eq!((buffer.len(), buffer.capacity()), (words * WORD, words * WORD));
+            assert_eq!(spare(), 1);
+            std::mem::forget(buffer);
+        }
+        assert_eq!(Buffer::of(2 * LEAST_KEPT).capacity(), 4 * LEAST_KEPT * WORD);
     }
 
     #[test]
-    fn few_are_kept_and_neither_small_nor_huge_ones() {
-        let all: Vec<_> = (0..KEPT + 3).map(|_| Buffer::of(LEAST_KEPT)).collect();
+    fn the_last_few_are_kept_and_neither_small_nor_huge_ones() {
+        let all: Vec<_> = (0..KEPT + 3).map(|more| Buffer::of(LEAST_KEPT + more)).collect();
         drop(all);
-        assert_eq!(kept(), KEPT);
+        assert_eq!(spare(), KEPT);
+        assert!(SPARE.with_borrow(|spare| spare.iter().all(|it| it.len() >= LEAST_KEPT + 3)));
         SPARE.take();
         drop((Buffer::of(LEAST_KEPT - 1), Buffer::of(MOST_KEPT + 1)));
-        assert_eq!(kept(), 0);
+        assert_eq!(spare(), 0);
     }
 }

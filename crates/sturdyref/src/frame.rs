@@ -12,8 +12,8 @@ use crate::object_id::ObjectId;
 /// A whole message. It may change threads.
 pub(crate) struct Frame {
     message: Reader<BufferSegments<Buffer>>,
-    /// Its size on the wire, in bytes, without the segment table.
-    pub(crate) bytes: usize,
+    /// The bytes of memory that it takes.
+    pub(crate) held: usize,
 }
 
 /// How often a receiver may go over the bytes of a message; it bounds what a message with pointers
@@ -39,15 +39,15 @@ pub(crate) async fn read_frame(
         .ok()
         .filter(|words| *words <= limit / WORD)
         .ok_or_else(|| capnp::Error::failed(format!("a message of {words} words is too large")))?;
-    let bytes = words * WORD;
-    let mut buffer = Buffer::of((table.len() + bytes) / WORD);
+    let mut buffer = Buffer::of(table.len() / WORD + words);
+    let held = buffer.capacity();
     let (head, body) = buffer.split_at_mut(table.len());
     head.copy_from_slice(&table);
     input.read_exact(body).await.map_err(gone)?;
     let mut options = ReaderOptions::new();
     options.traversal_limit_in_words(Some(limit / WORD * TRAVERSALS));
     let segments = BufferSegments::new(buffer, options)?;
-    Ok(Some(Frame { message: Reader::new(segments, options), bytes }))
+    Ok(Some(Frame { message: Reader::new(segments, options), held }))
 }
 
 /// Reads the number of segments (less one) and the size of each, in words, all of 32 bits: whole words,
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_message_may_be_as_large_as_the_limit_and_no_larger() {
         let wire = message(40);
-        let body = read(&wire, usize::MAX).unwrap().unwrap().bytes;
+        let body: usize = sizes(&wire).map(|words| words as usize * WORD).sum();
         assert!(read(&wire, body).is_ok());
         assert_eq!(read(&wire, body - 1).err().unwrap().kind, capnp::ErrorKind::Failed);
     }

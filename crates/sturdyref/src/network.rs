@@ -140,7 +140,7 @@ impl Link {
         let Some(frame) = self.next_frame().await? else { return Ok(None) };
         match frame.meaning()? {
             Meaning::Bootstrap { question, id } => {
-                self.meter.asked(question, frame.bytes)?;
+                self.meter.asked(question, frame.held)?;
                 let restored = self.door.open(&id).unwrap_or_else(|error| {
                     *self.refused.borrow_mut() = Some(error.clone());
                     capnp_rpc::new_broken_cap(error)
@@ -153,7 +153,7 @@ impl Link {
                     let _ = answered.send(frame.exception().map_or(Ok(()), Err));
                 }
             }
-            Meaning::Call { question } => self.meter.asked(question, frame.bytes)?,
+            Meaning::Call { question } => self.meter.asked(question, frame.held)?,
             Meaning::Finish { question } => self.meter.finished(question),
             Meaning::Other => {}
         }

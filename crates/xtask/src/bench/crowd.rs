@@ -1,7 +1,9 @@
 //! Several downloads at once: what they bring together, and how evenly they share the machine.
 
+use std::fs;
+use std::process::Command;
+use std::sync::Mutex;
 use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -12,39 +14,56 @@ use super::usage::{Cost, measure};
 pub(super) struct Crowd {
     /// From the first one's start to the last one's end.
     pub(super) cost: Cost,
-    /// What each took, in seconds.
-    pub(super) each: Vec<f64>,
+    /// The bytes that each had received when the first one had all of them.
+    pub(super) each: Vec<u64>,
 }
 
 impl Crowd {
-    /// Starts all of these pipelines and waits until all have ended well.
-    pub(super) fn run(daemons: &[u32], pipelines: Vec<std::process::Command>) -> Result<Self> {
-        let mut each = Vec::new();
+    /// Starts all of these, each to receive `size` bytes, and waits until all have ended well.
+    pub(super) fn run(daemons: &[u32], commands: Vec<Command>, size: u64) -> Result<Self> {
+        let mut each = None;
         let cost = measure(daemons, || {
-            let began = Instant::now();
-            let timed = |command| -> Result<f64> {
-                Pipeline::default().then(command)?.wait()?;
-                Ok(began.elapsed().as_secs_f64())
+            let all = commands.into_iter().map(|command| Pipeline::default().then(command));
+            let all = all.collect::<Result<Vec<_>>>()?;
+            let pids: Vec<_> = all.iter().filter_map(Pipeline::last).collect();
+            let first = Mutex::new(None);
+            let wait = |index: usize, one: Pipeline| -> Result<()> {
+                one.wait()?;
+                let mut first = first.lock().ok().context("another has failed")?;
+                if first.is_none() {
+                    let now = |(other, pid): (usize, &u32)| {
+                        if other == index { size } else { written(*pid).unwrap_or(size) }
+                    };
+                    *first = Some(pids.iter().enumerate().map(now).collect());
+                }
+                Ok(())
             };
-            each = thread::scope(|scope| {
-                let all: Vec<_> = pipelines
-                    .into_iter()
-                    .map(|pipeline| scope.spawn(move || timed(pipeline)))
-                    .collect();
-                let ended = all.into_iter().map(|one| one.join().ok().context("a thread died")?);
-                ended.collect::<Result<_>>()
+            thread::scope(|scope| {
+                let wait = &wait;
+                let all = all.into_iter().enumerate();
+                let all: Vec<_> =
+                    all.map(|(index, one)| scope.spawn(move || wait(index, one))).collect();
+                all.into_iter().try_for_each(|one| one.join().ok().context("a thread died")?)
             })?;
+            each = first.into_inner().ok().flatten();
             Ok(())
         })?;
-        Ok(Self { cost, each })
+        Ok(Self { cost, each: each.context("nobody was the first")? })
     }
 
-    /// How far the rate of any is from the mean of all, as a part of that.
+    /// How far the share of any is from the mean of all, as a part of that.
     pub(super) fn unfairness(&self) -> f64 {
-        let rates: Vec<_> = self.each.iter().map(|seconds| 1.0 / seconds).collect();
-        let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-        rates.iter().map(|rate| (rate / mean - 1.0).abs()).fold(0.0, f64::max)
+        let mean = self.each.iter().sum::<u64>() as f64 / self.each.len() as f64;
+        let far = self.each.iter().map(|bytes| (*bytes as f64 / mean - 1.0).abs());
+        far.fold(0.0, f64::max)
     }
+}
+
+/// The bytes that a process has written so far, to whatever: of a receiver that is the stream, which
+/// it feeds to `zfs receive`. `None` if it has ended as well.
+fn written(pid: u32) -> Option<u64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    io.lines().find_map(|line| line.strip_prefix("wchar: "))?.parse().ok()
 }
 
 #[cfg(test)]
@@ -54,13 +73,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_slower_than_others_has_less_than_its_share() {
-        let unfairness = |each: &[f64]| {
+    fn who_has_less_than_others_has_less_than_its_share() {
+        let unfairness = |each: &[u64]| {
             let cost = Cost { elapsed: 1.0, cpu: 1.0, memory: BTreeMap::new() };
             Crowd { cost, each: each.to_vec() }.unfairness()
         };
-        assert!(unfairness(&[2.0, 2.0, 2.0]).abs() < 1e-9);
-        // Rates of 1 and 1/2: a third less and a third more than 3/4.
-        assert!((unfairness(&[1.0, 2.0]) - 1.0 / 3.0).abs() < 1e-9);
+        assert!(unfairness(&[2, 2, 2]).abs() < 1e-9);
+        // The mean is 3.
+        assert!((unfairness(&[4, 2]) - 1.0 / 3.0).abs() < 1e-9);
     }
 }

@@ -52,7 +52,7 @@ impl Fleet {
             let into = format!("home/{}-{run}-{one}", self.name);
             self.cli(stage, &["download", "dataset", "--to", &into])
         };
-        Crowd::run(&daemons, (0..count).map(download).collect())
+        Crowd::run(&daemons, (0..count).map(download).collect(), stage.size)
     }
 
     fn cli(&self, stage: &Stage, arguments: &[&str]) -> std::process::Command {

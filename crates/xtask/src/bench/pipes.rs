@@ -38,7 +38,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub(super) struct Stage {
     folder: TempDir,
     search: OsString,
-    size: u64,
+    /// Bytes in each stream.
+    pub(super) size: u64,
 }
 
 impl Stage {
@@ -118,6 +119,11 @@ impl Pipeline {
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         self.0.push((name, child));
         Ok(self)
+    }
+
+    /// The last process's id.
+    pub(super) fn last(&self) -> Option<u32> {
+        self.0.last().map(|(_, child)| child.id())
     }
 
     /// Waits until all have ended well.

@@ -77,7 +77,7 @@ impl Report {
         let unfair = 100.0 * of_all(&Crowd::unfairness);
         format!(
             "{count} at once: {rate:.2} GB/s together, {times:.2} x one alone, {cpu:.2} CPU s/GiB; \
-             each within {unfair:.0}% of its fair share\n"
+             each within {unfair:.0}% of its fair share when the first ends\n"
         )
     }
 
@@ -98,7 +98,7 @@ impl Report {
             let runs = crowds.iter().map(|Crowd { cost, each }| {
                 json!({
                     "seconds": cost.elapsed,
-                    "seconds_of_each": each,
+                    "bytes_of_each_when_the_first_ended": each,
                     "cpu_seconds": cost.cpu,
                     "peak_memory_kib": cost.memory,
                 })
@@ -180,7 +180,7 @@ mod tests {
     fn several_at_once_are_measured_by_one_alone() {
         let mut report = report(&[("us", 1.0)]);
         let cost = Cost { elapsed: 2.0, cpu: 3.0, memory: BTreeMap::new() };
-        report.note_crowd("us", Crowd { cost, each: vec![2.0, 2.0] });
+        report.note_crowd("us", Crowd { cost, each: vec![2, 2] });
         let line = report.at_once("us");
         assert!(
             line.starts_with("2 at once: 1.07 GB/s together, 1.00 x one alone, 1.50 CPU"),
