@@ -21,7 +21,7 @@ pub use form::{Form, form};
 pub use goal::{Chosen, Goal, Wish, choose};
 pub use planner::plan;
 pub use several::{plan_any, stuck};
-pub use sources::{away, sources};
+pub use sources::{away, sources, with_turn_first};
 pub use steps::{Base, Options, Refusal, Source, Step};
 pub use warnings::warnings;
 

@@ -144,6 +144,70 @@ fn no_snapshot_is_taken_before_the_turn_has_come() {
 }
 
 #[test]
+fn the_second_one_to_wait_for_a_first_snapshot_gets_that_of_the_first() {
+    let scene = Scene::new(&["a"], BYTES, &ONE, &[]);
+    scene.sender.zfs(&["create", "tank/bare"]);
+    scene.wait_for("bare", SENDER);
+    scene.close(&scene.sender, "a");
+    let first = scene.download("a", &[]);
+    scene.wait_begun(&scene.sender, "a");
+    let mut both = ["home/one", "home/other"]
+        .map(|to| scene.receiver.start_cli(&["download", "bare", "--to", to, "--json"]));
+    // In whatever order they have come.
+    for process in &mut both {
+        process.wait_for_line(" before it");
+    }
+    scene.open(&scene.sender, "a");
+    summary(first.finish());
+    let [one, other] = both.map(|process| summary(process.finish())["snapshot"].clone());
+    assert_eq!(one, other);
+    assert_eq!(scene.calls("snapshot").len(), 1);
+}
+
+/// The first of several who wait has its turn where it waited for it.
+#[test]
+fn a_turn_is_made_use_of_though_a_nearer_source_is_there_by_now() {
+    let scene = Scene::new(&["a", "b"], BYTES, &ONE, &[]);
+    let mut near = scene.fleet.machine("near", &["pool"]);
+    near.cli(&["download", "b", "--to", "pool/b"]).ok();
+    scene.close(&scene.sender, "a");
+    let first = scene.download("a", &[]);
+    scene.wait_begun(&scene.sender, "a");
+    let mut second = scene.copy("b", &[]);
+    second.wait_for_line(&waits(SENDER, 1));
+    near.start_agent("datacenter-02", &[]);
+    scene.wait_for("b", r"datacenter-02\near");
+    scene.open(&scene.sender, "a");
+    summary(first.finish());
+    let told = summary(second.finish());
+    assert!(told["source"].as_str().unwrap().starts_with(SENDER), "{told:#}");
+    scene.assert_arrived("b");
+}
+
+#[test]
+fn a_copy_whose_source_fails_keeps_its_turn_to_receive() {
+    let mut scene = Scene::new(&["a", "b"], BYTES, &[], &ONE);
+    scene.close(&scene.sender, "a");
+    let first = scene.copy("a", &[]);
+    scene.wait_begun(&scene.sender, "a");
+    let mut second = scene.copy("b", &[]);
+    second.wait_for_line(&waits(RECEIVER, 1));
+    scene.sender.agent().kill();
+    scene.sender.start_agent("datacenter-01", &[]);
+    let sends = until("another stream", || {
+        let sends = scene.calls("send");
+        (sends.len() > 1).then_some(sends)
+    });
+    assert!(sends.iter().all(|call| call.ends_with("tank/a@one")), "{sends:?}");
+    scene.open(&scene.sender, "a");
+    summary(first.finish());
+    summary(second.finish());
+    for name in ["a", "b"] {
+        scene.assert_arrived(name);
+    }
+}
+
+#[test]
 fn a_dry_run_waits_for_nobody() {
     let scene = Scene::new(&["a", "b"], BYTES, &ONE, &ONE);
     scene.close(&scene.sender, "a");

@@ -186,7 +186,11 @@ impl Transfer {
         }
         let line = self.line()?;
         let remote = Remote { client: &line.source, place: &key.0 };
-        let taken = remote.take_snapshot().await.map_err(Trouble::at_source)?;
+        let taken = remote.take_snapshot().await.map_err(|failure| match failure.code {
+            // It has one by now, of which the tracker hasn't heard yet.
+            Code::Refused => Trouble::transient(failure),
+            _ => Trouble::at_source(failure),
+        })?;
         let of_source = |replica: &&mut Replica| super::ledger::key(replica) == *key;
         if let Some(replica) = self.replicas.iter_mut().find(of_source) {
             replica.snapshots.push(taken.clone());

@@ -31,9 +31,8 @@ impl Transfer {
         let sources =
             plan::sources(&self.replicas, goal.guid, from, self.job.near.as_ref(), look.guid);
         let mut usable = self.ledger.usable(sources);
-        // A turn that has come is made use of: elsewhere it would have to be waited for anew.
-        if let Some((in_use, _)) = self.line.as_ref().filter(|_| self.turns.there) {
-            usable.sort_by_key(|replica| key(replica) != *in_use);
+        if let Some(((place, name), _)) = self.line.as_ref().filter(|_| self.turns.there) {
+            plan::with_turn_first(&mut usable, (place, name));
         }
         let unsafe_to_resume = self.keep_safe(&mut usable, look, options.restart);
         let planned = plan::plan_any(target, goal, &usable, &look.destination, options);

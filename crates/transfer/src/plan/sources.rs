@@ -1,7 +1,7 @@
 //! Who can serve a snapshot, best first. Knows nothing of what the destination has.
 
 use schema::{Location, Place, Replica};
-use zfs::Guid;
+use zfs::{DatasetPath, Guid};
 
 /// The online replicas that hold the snapshot `goal`, best first: at the receiver's own location,
 /// then the least busy, then by place and name.
@@ -20,6 +20,11 @@ pub fn sources<'a>(
         (Some(&replica.place.location) != near, replica.sending, &replica.place, &replica.name)
     });
     sources
+}
+
+/// Has one come first where this transfer's turn has come: elsewhere it would be waited for anew.
+pub fn with_turn_first(sources: &mut [&Replica], (place, name): (&Place, &DatasetPath)) {
+    sources.sort_by_key(|replica| (&replica.place, &replica.name) != (place, name));
 }
 
 /// Those that hold it and are offline, by place and name.
@@ -75,6 +80,15 @@ mod tests {
             ["d", "b", "a", "c"]
         );
         assert_eq!(machines(sources(&replicas, Guid(1), None, None, None)), ["a", "c", "d", "b"]);
+    }
+
+    #[test]
+    fn a_turn_that_has_come_outweighs_all_and_changes_nothing_else() {
+        let replicas = [at("near", "a", 0), at("near", "b", 1), at("far", "c", 9)];
+        let near = "near".parse().unwrap();
+        let mut found = sources(&replicas, Guid(1), None, Some(&near), None);
+        with_turn_first(&mut found, (&replicas[2].place, &replicas[2].name));
+        assert_eq!(machines(found), ["c", "a", "b"]);
     }
 
     #[test]
