@@ -10,7 +10,7 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use futures::TryFutureExt;
 use futures::channel::{mpsc, oneshot};
 use rustls::pki_types::ServerName;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -65,12 +65,23 @@ pub async fn connect_with(
     limits: &Limits,
 ) -> Result<Connection, ConnectError> {
     let address = &target.address;
-    let until = Instant::now() + deadline;
+    let connecting = async {
+        let socket = Socket::connect(address).await;
+        let socket = socket.map_err(|source| ConnectError::dialling(address, source))?;
+        connect_over(socket, target, security, limits).await
+    };
     let late = |_| ConnectError::TimedOut { address: address.clone(), deadline };
-    let socket = timeout_at(until, Socket::connect(address))
-        .await
-        .map_err(late)?
-        .map_err(|source| ConnectError::dialling(address, source))?;
+    timeout(deadline, connecting).await.map_err(late)?
+}
+
+/// As [`connect_with`], over a socket that is open, and for as long as it takes.
+pub(crate) async fn connect_over(
+    socket: Socket,
+    target: &SturdyRef,
+    security: &Security,
+    limits: &Limits,
+) -> Result<Connection, ConnectError> {
+    let address = &target.address;
     let local = socket.local_address().map_err(|source| ConnectError::dialling(address, source))?;
     let transport = match (target.auth, security) {
         (Auth::Insecure, _) => Transport::Plain(socket),
@@ -78,15 +89,14 @@ pub async fn connect_with(
             return Err(ConnectError::NoIdentity { address: address.clone() });
         }
         (Auth::Tls(pin), Security::Tls(identity)) => {
-            timeout_at(until, handshake(socket, address, identity, pin)).await.map_err(late)??
+            handshake(socket, address, identity, pin).await?
         }
     };
     let mut vat = speak(transport, Side::Client, None, Box::new(ClosedDoor), limits);
     let (target, answered) = vat.restore(target.id.clone());
     let link = vat.link.clone();
     let connection = Connection::drive(vat, target, local, limits.closing);
-    let answer = timeout_at(until, answered).await.map_err(late)?;
-    match answer.unwrap_or_else(|_| Err(connection_lost())) {
+    match answered.await.unwrap_or_else(|_| Err(connection_lost())) {
         Ok(()) => Ok(connection),
         Err(error) => Err(ConnectError::restoring(address, link.fault(), error)),
     }

@@ -9,15 +9,13 @@ use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::accept::{Accepted, Accepting, Bound, Pause, bind};
 use crate::address::Address;
 use crate::identity::Security;
 use crate::limits::Limits;
 use crate::restore::Restorer;
-use crate::session::{House, Rejected};
-use crate::strangers::Strangers;
+use crate::session::House;
 use crate::tls::server_config;
 
 /// Why a vat can't listen.
@@ -87,14 +85,7 @@ impl Listener {
         closing: CancellationToken,
     ) -> io::Result<()> {
         let socket = Accepting::new(self.socket)?;
-        let house = Rc::new(House {
-            tls: self.tls,
-            restorer,
-            strangers: Strangers::new(self.limits.unproved_connections),
-            limits: self.limits,
-            closing: closing.clone(),
-            moved: TaskTracker::new(),
-        });
+        let house = Rc::new(House::new(self.tls, restorer, self.limits, closing.clone()));
         let mut connections = JoinSet::new();
         let mut pause = Pause::default();
         loop {
@@ -129,15 +120,8 @@ impl Listener {
 
 async fn receive(house: Rc<House>, accepted: Accepted) {
     let peer = accepted.peer();
-    let served = match accepted.into_socket() {
-        Ok(socket) => house.receive(socket, peer.clone()).await,
-        Err(error) => Err(Rejected::Gone(error)),
-    };
-    match served {
-        Ok(()) => tracing::debug!(peer, "connection done"),
-        Err(error) => {
-            let error: &dyn std::error::Error = &error;
-            tracing::debug!(peer, error, "connection dropped");
-        }
+    match accepted.into_socket() {
+        Ok(socket) => house.serve(socket, peer).await,
+        Err(error) => tracing::debug!(peer, %error, "connection dropped"),
     }
 }

@@ -30,25 +30,23 @@ use crate::transport::{Transport, read_ahead};
 
 /// What all connections of a listener have in common.
 pub(crate) struct House {
-    pub(crate) tls: Option<Arc<ServerConfig>>,
-    pub(crate) restorer: Rc<dyn Restorer>,
-    pub(crate) limits: Limits,
-    pub(crate) strangers: Rc<Strangers>,
+    tls: Option<Arc<ServerConfig>>,
+    restorer: Rc<dyn Restorer>,
+    limits: Limits,
+    strangers: Rc<Strangers>,
     /// Cancelled when the listener shuts down.
-    pub(crate) closing: CancellationToken,
+    closing: CancellationToken,
     /// Counts the connections that moved to workers.
     pub(crate) moved: TaskTracker,
 }
 
 /// Why a connection was dropped before anything was served on it.
 #[derive(Debug, Error)]
-pub(crate) enum Rejected {
+enum Rejected {
     #[error("there were too many connections that asked for nothing")]
     Evicted,
     #[error("the listener is shutting down")]
     Closing,
-    #[error("the client was gone before anything was said")]
-    Gone(#[source] io::Error),
     #[error("the TLS handshake took longer than {0:?}")]
     HandshakeTimeout(Duration),
     #[error("the TLS handshake failed")]
@@ -68,8 +66,28 @@ pub(crate) enum Rejected {
 }
 
 impl House {
-    /// Serves one connection until it ends.
-    pub(crate) async fn receive(&self, socket: Socket, address: String) -> Result<(), Rejected> {
+    pub(crate) fn new(
+        tls: Option<Arc<ServerConfig>>,
+        restorer: Rc<dyn Restorer>,
+        limits: Limits,
+        closing: CancellationToken,
+    ) -> Self {
+        let strangers = Strangers::new(limits.unproved_connections);
+        Self { tls, restorer, limits, strangers, closing, moved: TaskTracker::new() }
+    }
+
+    /// Serves one connection until it ends. That it failed is only logged: it is the peer's affair.
+    pub(crate) async fn serve(&self, socket: Socket, peer: String) {
+        match self.receive(socket, peer.clone()).await {
+            Ok(()) => tracing::debug!(peer, "connection done"),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(peer, error, "connection dropped");
+            }
+        }
+    }
+
+    async fn receive(&self, socket: Socket, address: String) -> Result<(), Rejected> {
         let stranger = self.strangers.admit();
         let evicted = stranger.evicted();
         let arrival = async {

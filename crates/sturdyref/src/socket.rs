@@ -1,12 +1,13 @@
-//! A stream socket, TCP or Unix, that can leave one runtime's reactor and join another's.
+//! A stream socket, TCP, Unix or a pipe in memory, that can leave one runtime's reactor and join another's.
 
 use std::io::{self, IoSlice};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::address::Address;
@@ -28,6 +29,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// One end of a pipe within this process. It belongs to no runtime.
+    Memory(DuplexStream),
     /// Between two runtimes.
     Parked(Parked),
     /// Broken on the way between two runtimes.
@@ -93,6 +96,8 @@ impl Socket {
                 let path = stream.local_addr()?.as_pathname().map(Into::into);
                 Ok(Address::Unix(path.unwrap_or_default()))
             }
+            // As of a Unix socket that has no path.
+            Self::Memory(_) => Ok(Address::Unix(PathBuf::new())),
             Self::Parked(_) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -131,6 +136,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Memory(pipe) => Pin::new(pipe).poll_read(cx, buf),
             Self::Parked(_) | Self::Lost => nowhere(),
         }
     }
@@ -145,6 +151,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Memory(pipe) => Pin::new(pipe).poll_write(cx, buf),
             Self::Parked(_) | Self::Lost => nowhere(),
         }
     }
@@ -157,6 +164,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Memory(pipe) => Pin::new(pipe).poll_write_vectored(cx, bufs),
             Self::Parked(_) | Self::Lost => nowhere(),
         }
     }
@@ -165,6 +173,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Memory(pipe) => Pin::new(pipe).poll_flush(cx),
             Self::Parked(_) | Self::Lost => nowhere(),
         }
     }
@@ -173,6 +182,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Memory(pipe) => Pin::new(pipe).poll_shutdown(cx),
             Self::Parked(_) | Self::Lost => nowhere(),
         }
     }

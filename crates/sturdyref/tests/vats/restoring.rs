@@ -34,6 +34,33 @@ fn insecure_capabilities_work_without_tls() {
 }
 
 #[test]
+fn a_vat_in_memory_restores_and_refuses_as_any_other() {
+    local(async {
+        let identity = Identity::ephemeral().unwrap();
+        for (auth, security) in [
+            (Auth::Insecure, Security::Insecure),
+            (Auth::Tls(identity.fingerprint()), Security::Tls(identity)),
+        ] {
+            let address: Address = "tcp:memory:1".parse().unwrap();
+            let dial = async |auth, id| {
+                let target = SturdyRef { auth, address: address.clone(), id: ObjectId::new(id) };
+                connect_in_memory(&target, &security, Greeters::with(&["alice"])).await
+            };
+            let alice = dial(auth, "alice").await.unwrap();
+            assert_eq!(greet(&alice.target(), "you").await.unwrap(), "Hello you, this is alice");
+            alice.close().await;
+            let refused = dial(auth, "bob").await.unwrap_err();
+            assert!(matches!(refused, ConnectError::NotRestored { .. }), "{refused:?}");
+            if let Auth::Tls(_) = auth {
+                let other = Auth::Tls(Identity::ephemeral().unwrap().fingerprint());
+                let refused = dial(other, "alice").await.unwrap_err();
+                assert!(matches!(refused, ConnectError::WrongKey { .. }), "{refused:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn capabilities_work_through_unix_sockets_even_over_what_a_dead_vat_left() {
     local(async {
         let dir = tempfile::tempdir().unwrap();
