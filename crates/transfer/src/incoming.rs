@@ -20,9 +20,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use zfs::DatasetName;
-use zfs::process::ReceiveProcess;
 use zfs::stream::{Begin, Follower};
 
+use crate::ends::Taker;
 use crate::failure::Trouble;
 use crate::guard::{Expected, Verdict};
 use crate::throttle::Throttle;
@@ -160,10 +160,10 @@ pub(crate) struct Reception<'a> {
 /// Feeds the stream to the `zfs receive` that `start` starts, if it is what was expected; `count` is
 /// told each number of bytes taken. Returns when the process is gone. `follower` has then seen all
 /// that was fed.
-pub(crate) async fn receive(
+pub(crate) async fn receive<Process: Taker>(
     mut incoming: Incoming,
     follower: &mut Follower,
-    start: impl AsyncFnOnce(&Begin) -> Result<ReceiveProcess, Trouble>,
+    start: impl AsyncFnOnce(&Begin) -> Result<Process, Trouble>,
     reception: Reception<'_>,
     mut count: impl FnMut(usize),
 ) -> Ended {
@@ -222,7 +222,7 @@ impl Reception<'_> {
     /// Writes as fast as may be. Meanwhile the sender isn't listened to, and so not found silent.
     async fn feed(
         &self,
-        process: &mut ReceiveProcess,
+        process: &mut impl Taker,
         mut bytes: &[u8],
         count: &mut impl FnMut(usize),
     ) -> io::Result<()> {
@@ -297,13 +297,13 @@ impl Reception<'_> {
     }
 }
 
-async fn stop(process: ReceiveProcess) {
+async fn stop(process: impl Taker) {
     if let Err(error) = process.stop().await {
         tracing::warn!(%error, "cannot wait for zfs receive");
     }
 }
 
-async fn finish(process: ReceiveProcess, cancel: &CancellationToken) -> Ended {
+async fn finish(process: impl Taker, cancel: &CancellationToken) -> Ended {
     let mut finishing = pin!(process.finish());
     let finished = tokio::select! {
         finished = &mut finishing => finished,

@@ -9,11 +9,14 @@
 pub mod broker;
 mod bucket;
 pub mod dial;
+mod ends;
 pub mod entrance;
 mod failure;
 mod guard;
 pub mod guests;
 pub mod holds;
+#[cfg(test)]
+mod in_memory;
 mod incoming;
 pub mod job;
 mod lock;

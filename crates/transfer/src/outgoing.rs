@@ -2,7 +2,7 @@
 //!
 //! Each stream's `zfs send` belongs to a task of its own, which stops it when the receiver goes.
 
-mod pump;
+pub(crate) mod pump;
 mod seat;
 mod subject;
 

@@ -62,6 +62,8 @@ mod zpool;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub use stream::synthetic::synthetic_stream;
+
 /// Runs `zfs` with these arguments (the program's own name left out).
 pub fn zfs(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     failure::exit(strings(arguments).and_then(commands::run))

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use schema::Failure;
 use schema::byte_stream_capnp::byte_stream;
 use tokio_util::sync::CancellationToken;
-use zfs::process::{SendProcess, Stream, Zfs};
+use zfs::process::{Stream, Zfs};
 
+use crate::ends::Giver;
 use crate::failure::zfs_failure;
 use crate::throttle::Throttle;
 
@@ -82,9 +83,9 @@ impl Outgoing {
     }
 }
 
-/// Moves a process's output into a sink, at the sink's pace and no faster than it may.
-async fn pump(
-    output: &SendProcess,
+/// Moves a stream into a sink, at the sink's pace and no faster than it may; tells how many bytes.
+pub(crate) async fn pump(
+    output: &impl Giver,
     sink: &byte_stream::Client,
     throttle: &Throttle,
 ) -> capnp::Result<u64> {

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::fletcher::Summed;
 use super::record::LENGTH;
-use super::{Content, Entry, MAX_BLOCK, SECTOR, Writer};
+use super::{Begin, Content, Entry, MAX_BLOCK, SECTOR, Writer};
 
 /// The length of the file that `ZFS_SIM_SYNTHETIC` asks for, rounded up to whole sectors.
 pub(crate) fn asked() -> Result<Option<u64>> {
@@ -19,6 +19,23 @@ pub(crate) fn asked() -> Result<Option<u64>> {
 /// Bytes of the records that carry a file of this length.
 pub(crate) fn size(length: u64) -> u64 {
     length + length.div_ceil(MAX_BLOCK as u64) * LENGTH as u64
+}
+
+/// Writes a whole stream of a filesystem with a file of `length` bytes, whole sectors. `guid` is its
+/// snapshot's.
+pub fn synthetic_stream(out: impl Write, guid: u64, length: u64) -> Result<()> {
+    let begin = Begin {
+        creation: 0,
+        is_volume: false,
+        toguid: guid,
+        fromguid: 0,
+        toname: "pool/synthetic@snapshot".to_owned(),
+        features: 0,
+        resume: None,
+    };
+    let mut writer = Writer::begin(out, begin)?;
+    writer.synthetic(length)?;
+    writer.end()
 }
 
 impl<W: Write> Writer<W> {
