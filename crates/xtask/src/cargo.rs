@@ -43,6 +43,11 @@ impl Executables {
         Self::build_with(&[&["--release"], programs(packages).as_slice()].concat())
     }
 
+    /// The tests of a package, compiled as it is released.
+    pub(crate) fn build_release_tests(package: &str) -> Result<Self> {
+        Self::build_with(&["--release", "--tests", "--package", package])
+    }
+
     /// Those that were built before, into this folder.
     pub(crate) fn found_in(folder: &Path) -> Result<Self> {
         let entries = std::fs::read_dir(folder);
@@ -76,7 +81,7 @@ impl Executables {
         self.programs.get(name).ok_or_else(|| anyhow!("the workspace has no program {name}"))
     }
 
-    /// The integration test of this name in this package.
+    /// The integration test of this name in this package, or the unit tests of the library of this name.
     pub(crate) fn test(&self, package: &str, name: &str) -> Result<&PathBuf> {
         let key = (package.to_owned(), name.to_owned());
         self.tests.get(&key).ok_or_else(|| anyhow!("package {package} has no test {name}"))
@@ -92,7 +97,7 @@ impl Executables {
             Some("bin") if message["profile"]["test"] == false => {
                 self.programs.insert(name, executable.into());
             }
-            Some("test") => {
+            Some("test" | "lib") => {
                 self.tests.insert((package, name), executable.into());
             }
             _ => {}
@@ -128,17 +133,22 @@ mod tests {
     #[test]
     fn unit_tests_of_a_program_are_not_the_program() {
         let mut found = Executables { programs: BTreeMap::new(), tests: BTreeMap::new() };
-        for (kind, test, path) in [("bin", true, "/a"), ("bin", false, "/b"), ("test", true, "/c")]
-        {
+        for (kind, name, test, path) in [
+            ("bin", "agent", true, "/a"),
+            ("bin", "agent", false, "/b"),
+            ("test", "starting", true, "/c"),
+            ("lib", "agent", true, "/d"),
+        ] {
             found.note(&serde_json::json!({
                 "package_id": "path+file:///src/crates/agent#0.1.0",
-                "target": { "name": "agent", "kind": [kind] },
+                "target": { "name": name, "kind": [kind] },
                 "profile": { "test": test },
                 "executable": path,
             }));
         }
         assert_eq!(found.program("agent").unwrap(), &PathBuf::from("/b"));
-        assert_eq!(found.test("agent", "agent").unwrap(), &PathBuf::from("/c"));
+        assert_eq!(found.test("agent", "starting").unwrap(), &PathBuf::from("/c"));
+        assert_eq!(found.test("agent", "agent").unwrap(), &PathBuf::from("/d"));
         assert!(found.program("tracker").is_err());
     }
 }

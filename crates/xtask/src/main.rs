@@ -6,6 +6,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod install;
+mod instructions;
 mod lab;
 mod needs;
 mod process;
@@ -27,6 +28,8 @@ enum Task {
     Test(test::Options),
     /// Measure whole pipelines, ours and others', from zfs send to zfs receive
     Bench(bench::Options),
+    /// Count the instructions that carrying a GiB takes, and compare them with the committed figures
+    Instructions(instructions::Options),
     /// The loop of reads and writes that `bench` compares us with
     #[command(subcommand, hide = true)]
     Pump(bench::pump::End),
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
         Task::Pump(end) => bench::pump::run(&end),
         Task::Schema(options) => schema::run(&options),
         Task::Lab(task) => lab::main(&task),

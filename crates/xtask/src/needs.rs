@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
+
 use crate::install::{self, Package};
 use crate::lab;
 
@@ -10,6 +12,8 @@ const CAPNP: Package = Package { name: "capnproto", proof: "capnp" };
 const LIBCAPNP: Package =
     Package { name: "libcapnp-dev", proof: "/usr/include/capnp/rpc-twoparty.h" };
 const GXX: Package = Package { name: "g++", proof: "g++" };
+
+const VALGRIND: Package = Package { name: "valgrind", proof: "valgrind" };
 
 /// Debian packages that only some tests need.
 struct Need {
@@ -35,6 +39,8 @@ const PYTHON_TESTS: &str = "pycapnp";
 pub(crate) struct Machine {
     /// The Python with a Cap'n Proto library.
     pub(crate) python: Option<PathBuf>,
+    /// Whether instructions can be counted, and compared with those committed.
+    pub(crate) callgrind: bool,
     /// Whether the lab can be built and booted.
     pub(crate) lab: bool,
     /// Parts of test names: such tests can't run.
@@ -60,6 +66,10 @@ impl Machine {
                 self.skipped.push(PYTHON_TESTS);
             }
         }
+        match instructions_can_be_counted() {
+            Ok(()) => self.callgrind = true,
+            Err(error) => self.leave_out("counting the instructions that a stream takes", &error),
+        }
     }
 
     /// Installs what the lab needs.
@@ -73,4 +83,22 @@ impl Machine {
     fn leave_out(&mut self, what: &str, why: &anyhow::Error) {
         self.left_out.push(format!("{what}: {why:#}"));
     }
+}
+
+/// Callgrind shows programs a processor of its own, as far as the true one can do what that has.
+fn instructions_can_be_counted() -> Result<()> {
+    if !has_avx2() {
+        bail!("the committed figures are of x86-64 with AVX2");
+    }
+    install::packages(&[VALGRIND])
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    std::arch::is_x86_feature_detected!("avx2")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_avx2() -> bool {
+    false
 }

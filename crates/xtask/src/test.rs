@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cargo::{EVERYTHING, Executables, cargo};
 use crate::needs::Machine;
-use crate::{lab, process, suites};
+use crate::{instructions, lab, process, suites};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -33,6 +33,8 @@ enum Stage {
     Build,
     /// Unit, property, interoperability and end-to-end tests, on this machine
     Test,
+    /// What it takes to carry a stream, in instructions: no more than is committed
+    Instructions,
     /// Build the lab, unless it is built
     Lab,
     /// The suites that run on real OpenZFS too
@@ -45,8 +47,13 @@ impl Stage {
         value.map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    fn in_lab(self) -> bool {
-        matches!(self, Self::Lab | Self::Suites)
+    /// Whether what it needs is there. If not, that has been told.
+    fn can_run(self, machine: &Machine) -> bool {
+        match self {
+            Self::Instructions => machine.callgrind,
+            Self::Lab | Self::Suites => machine.lab,
+            _ => true,
+        }
     }
 
     fn run(self, options: &Options, machine: &mut Machine) -> Result<()> {
@@ -65,6 +72,7 @@ impl Stage {
             }
             Self::Build => Executables::build().map(drop),
             Self::Test => process::run(&mut tests(machine)),
+            Self::Instructions => instructions::run(&instructions::Options::default()).map(drop),
             Self::Lab => lab::build(),
             Self::Suites => suites::run(),
         }
@@ -80,7 +88,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     };
     let mut outcome = Ok(());
     for stage in Stage::value_variants().iter().copied().filter(chosen) {
-        if stage.in_lab() && !machine.lab {
+        if !stage.can_run(&machine) {
             continue;
         }
         println!("\n==> {}", stage.name());
