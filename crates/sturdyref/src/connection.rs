@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use futures::TryFutureExt;
 use futures::channel::{mpsc, oneshot};
 use rustls::pki_types::ServerName;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsConnector, TlsStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -21,7 +22,7 @@ use crate::drive::{Wish, drive};
 use crate::fingerprint::Fingerprint;
 use crate::identity::{Identity, Security};
 use crate::limits::Limits;
-use crate::network::{Vat, connection_lost, speak};
+use crate::network::{Answered, Link, Vat, connection_lost, speak};
 use crate::object_id::ObjectId;
 use crate::socket::Socket;
 use crate::tls::{PinnedServer, client_config};
@@ -64,23 +65,39 @@ pub async fn connect_with(
     deadline: Duration,
     limits: &Limits,
 ) -> Result<Connection, ConnectError> {
+    dial(target, security, deadline, limits).await?.restored().await
+}
+
+/// As [`connect_with`], but doesn't wait for the vat's answer: the first calls can be on their way
+/// beside the request for the target, and so cost no round trip of their own.
+///
+/// # Errors
+/// As for [`connect`], but for what the vat has yet to answer.
+pub async fn dial(
+    target: &SturdyRef,
+    security: &Security,
+    deadline: Duration,
+    limits: &Limits,
+) -> Result<Dialled, ConnectError> {
     let address = &target.address;
     let connecting = async {
         let socket = Socket::connect(address).await;
         let socket = socket.map_err(|source| ConnectError::dialling(address, source))?;
         connect_over(socket, target, security, limits).await
     };
+    let until = Instant::now() + deadline;
     let late = |_| ConnectError::TimedOut { address: address.clone(), deadline };
-    timeout(deadline, connecting).await.map_err(late)?
+    let asked = timeout_at(until, connecting).await.map_err(late)??;
+    Ok(Dialled { asked, until, deadline })
 }
 
-/// As [`connect_with`], over a socket that is open, and for as long as it takes.
+/// As [`dial`], over a socket that is open, and for as long as it takes.
 pub(crate) async fn connect_over(
     socket: Socket,
     target: &SturdyRef,
     security: &Security,
     limits: &Limits,
-) -> Result<Connection, ConnectError> {
+) -> Result<Asked, ConnectError> {
     let address = &target.address;
     let local = socket.local_address().map_err(|source| ConnectError::dialling(address, source))?;
     let transport = match (target.auth, security) {
@@ -96,9 +113,60 @@ pub(crate) async fn connect_over(
     let (target, answered) = vat.restore(target.id.clone());
     let link = vat.link.clone();
     let connection = Connection::drive(vat, target, local, limits.closing);
-    match answered.await.unwrap_or_else(|_| Err(connection_lost())) {
-        Ok(()) => Ok(connection),
-        Err(error) => Err(ConnectError::restoring(address, link.fault(), error)),
+    Ok(Asked { connection, link, answered, address: address.clone() })
+}
+
+/// A connection over which the target was asked for.
+pub(crate) struct Asked {
+    connection: Connection,
+    link: Rc<Link>,
+    answered: Answered,
+    address: Address,
+}
+
+impl Asked {
+    /// Waits until the vat has restored the target.
+    pub(crate) async fn restored(self) -> Result<Connection, ConnectError> {
+        let Self { connection, link, answered, address } = self;
+        match answered.await.unwrap_or_else(|_| Err(connection_lost())) {
+            Ok(()) => Ok(connection),
+            Err(error) => Err(ConnectError::restoring(&address, link.fault(), error)),
+        }
+    }
+}
+
+/// A connection whose other end has proved its key, and has yet to say whether it serves the
+/// target. Dropping it closes it.
+pub struct Dialled {
+    asked: Asked,
+    until: Instant,
+    deadline: Duration,
+}
+
+impl Dialled {
+    /// The object that was asked for. It can be called at once; if it can't be restored, the calls
+    /// fail with the vat's exception.
+    pub fn target<T: FromClientHook>(&self) -> T {
+        self.asked.connection.target()
+    }
+
+    /// Waits until the vat has restored the target.
+    ///
+    /// # Errors
+    /// It refuses, or has not answered when the deadline is over: see [`ConnectError`].
+    pub async fn restored(self) -> Result<Connection, ConnectError> {
+        let Self { asked, until, deadline } = self;
+        let address = asked.address.clone();
+        let late = |_| ConnectError::TimedOut { address, deadline };
+        timeout_at(until, asked.restored()).await.map_err(late)?
+    }
+}
+
+impl fmt::Debug for Dialled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialled")
+            .field("connection", &self.asked.connection)
+            .finish_non_exhaustive()
     }
 }
 

@@ -45,5 +45,5 @@ pub async fn connect_in_memory(
     let (here, there) = duplex(PIPE);
     let house = House::new(tls, restorer, limits.clone(), CancellationToken::new());
     spawn_local(async move { house.serve(Socket::Memory(there), "memory".to_owned()).await });
-    connect_over(Socket::Memory(here), target, security, &limits).await
+    connect_over(Socket::Memory(here), target, security, &limits).await?.restored().await
 }

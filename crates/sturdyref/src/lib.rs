@@ -106,7 +106,7 @@ mod worker;
 pub use address::{Address, ParseAddressError};
 pub use backoff::Backoff;
 pub use connect_error::ConnectError;
-pub use connection::{Connection, connect, connect_with};
+pub use connection::{Connection, Dialled, connect, connect_with, dial};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use gateway::GatewayClient;
 pub use identity::{Identity, IdentityError, Security};

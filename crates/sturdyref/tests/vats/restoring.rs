@@ -61,6 +61,26 @@ fn a_vat_in_memory_restores_and_refuses_as_any_other() {
 }
 
 #[test]
+fn calls_can_be_made_before_it_is_known_whether_their_target_is_there() {
+    local(async {
+        let vat = Vat::serve(tls(), Greeters::with(&["alice"]));
+        let dialled = async |id: &str| {
+            let target = vat.sturdyref(id);
+            dial(&target, &tls(), DEADLINE, &Limits::default()).await.unwrap()
+        };
+        let alice = dialled("alice").await;
+        assert_eq!(greet(&alice.target(), "you").await.unwrap(), "Hello you, this is alice");
+        let connection = alice.restored().await.unwrap();
+        assert_eq!(greet(&connection.target(), "me").await.unwrap(), "Hello me, this is alice");
+        let mallory = dialled("mallory").await;
+        let greeting = greet(&mallory.target(), "you").await.unwrap_err();
+        assert!(greeting.extra.contains("Unknown persistent service ID"), "{greeting}");
+        let error = mallory.restored().await.unwrap_err();
+        assert!(matches!(error, ConnectError::NotRestored { .. }), "{error}");
+    });
+}
+
+#[test]
 fn capabilities_work_through_unix_sockets_even_over_what_a_dead_vat_left() {
     local(async {
         let dir = tempfile::tempdir().unwrap();
