@@ -106,10 +106,14 @@ impl Holds {
             Err(error) if error.is_not_found() => return Ok(()),
             holds => holds.map_err(|error| zfs_failure(&error))?,
         };
-        for hold in holds.into_iter().filter(|hold| hold.tag == tag.as_str()) {
+        let mut gone = Vec::new();
+        for (guid, hold) in holds.into_iter().filter(|(_, hold)| hold.tag == tag.as_str()) {
             self.let_go(&hold.snapshot, &tag).await?;
+            gone.push(Key { guid, transfer });
         }
-        Ok(())
+        // So that whoever asks for the same again finds nothing to do.
+        let noted = self.book(|book| book.let_go(&gone));
+        noted.map_err(|error| unnoted(dataset, &error))
     }
 
     /// Lets go of one hold, which must be this agent's.
@@ -213,11 +217,8 @@ impl Holds {
             holds => holds.map_err(|error| zfs_failure(&error))?,
         };
         let mut seen = Vec::new();
-        for hold in holds {
-            let Some(transfer) = self.0.tags.transfer(&hold.tag) else { continue };
-            let guid = self.0.zfs.snapshot_guid(&hold.snapshot).await;
-            // Without one it was let go and destroyed just now.
-            if let Some(guid) = guid.map_err(|error| zfs_failure(&error))? {
+        for (guid, hold) in holds {
+            if let Some(transfer) = self.0.tags.transfer(&hold.tag) {
                 seen.push((hold, Key { guid, transfer }));
             }
         }

@@ -65,9 +65,7 @@ impl Reserve {
 
     /// Bytes that may be received below a dataset that exists.
     pub(crate) async fn room(self, zfs: &Zfs, exists: &DatasetName) -> Result<u64, Failure> {
-        let space = zfs.space(exists).await.map_err(|error| zfs_failure(&error))?;
-        let root = DatasetName::root(exists.pool().clone());
-        let pool = zfs.space(&root).await.map_err(|error| zfs_failure(&error))?;
+        let (space, pool) = zfs.space(exists).await.map_err(|error| zfs_failure(&error))?;
         let kept = self.of(pool.used.saturating_add(pool.available));
         Ok(space.available.min(pool.available.saturating_sub(kept)))
     }

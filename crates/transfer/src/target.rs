@@ -170,8 +170,8 @@ async fn missing_parents(zfs: &Zfs, target: &DatasetName) -> Result<Vec<DatasetN
     let mut missing = Vec::new();
     let mut next = target.parent();
     while let Some(parent) = next.filter(|parent| parent.path().is_some()) {
-        let found = zfs.dataset(&parent).await;
-        if found.map_err(|error| Trouble::at_destination(&error))?.is_some() {
+        let exists = zfs.exists(&parent).await;
+        if exists.map_err(|error| Trouble::at_destination(&error))? {
             break;
         }
         next = parent.parent();

@@ -139,6 +139,13 @@ impl Book {
         self.replace(notes)
     }
 
+    /// These are held no more.
+    pub(super) fn let_go(&mut self, keys: &[Key]) -> Result<(), BookError> {
+        let mut notes = self.notes.clone();
+        notes.retain(|key, _| !keys.contains(key));
+        self.replace(notes)
+    }
+
     /// Enters the holds that were found in `pools` and aren't in the book, as used now. They are all
     /// that there are in these pools: what the book has there beside them leaves it, but for those
     /// that were asked for since, which may be about to be put.

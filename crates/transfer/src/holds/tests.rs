@@ -39,8 +39,8 @@ list)
     [ "$last" = "$(cat $here/broken)" ] && say "cannot open '$last': pool I/O is currently suspended"
     grep -q "^$last[/@]" $here/snapshots || say "cannot open '$last': dataset does not exist"
     case "$*" in *' -r '*) below='[/@]' ;; *) below=@ ;; esac
-    grep "^$last$below" $here/snapshots | cut -f1 | while read -r name; do
-        echo "$name$tab$(grep -c "^$name$tab" $here/holds)"
+    grep "^$last$below" $here/snapshots | while IFS=$tab read -r name guid; do
+        echo "$name$tab$guid$tab$(grep -c "^$name$tab" $here/holds)"
     done ;;
 get)
     line=$(grep "^$last$tab" $here/snapshots) || say "cannot open '$last': dataset does not exist"

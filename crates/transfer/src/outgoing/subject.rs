@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use schema::{Code, Failure};
 use zfs::process::{Stream, Zfs};
@@ -15,12 +14,9 @@ use crate::stream_request::{Start, StreamRequest};
 pub(super) struct Subject {
     pub(super) zfs: Zfs,
     pub(super) name: DatasetName,
-    /// As it was listed last, and when.
-    pub(super) listed: RefCell<Option<(Instant, Rc<Dataset>)>>,
+    /// As it was listed last.
+    pub(super) listed: RefCell<Option<Rc<Dataset>>>,
 }
-
-/// A plan of thousands of streams is priced by one listing.
-const FRESH: Duration = Duration::from_secs(10);
 
 impl Subject {
     /// The dataset as it is now.
@@ -32,26 +28,28 @@ impl Subject {
                 "See where datasets are with: cli --connect user.cap show",
             )
         })?;
-        self.listed.replace(Some((Instant::now(), dataset.clone())));
+        self.listed.replace(Some(dataset.clone()));
         Ok(dataset)
     }
 
-    /// The dataset as it was a moment ago.
-    async fn dataset_lately(&self) -> Result<Rc<Dataset>, Failure> {
+    /// What `zfs send -n` is to be told. A plan of thousands of streams is priced by one listing,
+    /// the one that it was made by; what isn't in it is looked for again.
+    pub(super) async fn stream_to_price(&self, request: &StreamRequest) -> Result<Stream, Failure> {
         let listed = self.listed.borrow().clone();
-        match listed {
-            Some((when, dataset)) if when.elapsed() < FRESH => Ok(dataset),
-            _ => self.dataset().await,
+        match listed.and_then(|dataset| self.stream_of(&dataset, request).ok()) {
+            Some(stream) => Ok(stream),
+            None => self.stream(request).await,
         }
     }
 
-    /// What `zfs send -n` is to be told.
-    pub(super) async fn stream_to_price(&self, request: &StreamRequest) -> Result<Stream, Failure> {
-        self.stream_of(&*self.dataset_lately().await?, request)
-    }
-
-    /// The snapshot's name here and now.
+    /// The snapshot's name here and now: most often the one that it goes by elsewhere, too.
     pub(super) async fn snapshot(&self, wanted: &Snapshot) -> Result<SnapshotName, Failure> {
+        if let Ok(name) = self.name.at(wanted.label.clone()) {
+            let found = self.zfs.snapshot_guid(&name).await;
+            if found.map_err(|error| zfs_failure(&error))? == Some(wanted.guid) {
+                return Ok(name);
+            }
+        }
         self.named(find(&self.dataset().await?.snapshots, wanted.guid), wanted)
     }
 

@@ -1,9 +1,12 @@
 //! Holds: put on snapshots, released, and found again.
 
+use std::collections::BTreeMap;
+
 use super::Zfs;
 use super::command::{each_line, run, text};
 use super::error::{HoldError, HoldsError, OperationError, ReleaseError};
 use super::list::Depth;
+use crate::dataset::Guid;
 use crate::hold::{self, Hold, HoldTag};
 use crate::listing::is_internal;
 use crate::names::{DatasetName, SnapshotName};
@@ -38,13 +41,15 @@ impl Zfs {
         }
     }
 
-    /// All holds on a dataset's snapshots, anyone's.
+    /// All holds on a dataset's snapshots, anyone's, each with its snapshot's GUID.
     pub async fn holds(
         &self,
         dataset: &DatasetName,
         depth: Depth,
-    ) -> Result<Vec<Hold>, HoldsError> {
-        let held = self.held(dataset, depth).await?;
+    ) -> Result<Vec<(Guid, Hold)>, HoldsError> {
+        let listed = self.held(dataset, depth).await?;
+        let held: Vec<String> = listed.iter().map(|(name, _)| name.to_string()).collect();
+        let guids: BTreeMap<SnapshotName, Guid> = listed.into_iter().collect();
         let mut holds = Vec::new();
         for batch in held.chunks(BATCH) {
             match self.holds_of(dataset, batch).await {
@@ -60,17 +65,22 @@ impl Zfs {
                 found => holds.extend(found?),
             }
         }
-        Ok(holds)
+        let with_guid = |hold: Hold| Some((*guids.get(&hold.snapshot)?, hold));
+        Ok(holds.into_iter().filter_map(with_guid).collect())
     }
 
     /// The snapshots that have holds.
-    async fn held(&self, dataset: &DatasetName, depth: Depth) -> Result<Vec<String>, HoldsError> {
+    async fn held(
+        &self,
+        dataset: &DatasetName,
+        depth: Depth,
+    ) -> Result<Vec<(SnapshotName, Guid)>, HoldsError> {
         let subject = dataset.to_string();
-        let head = ["list", "-Hp", "-t", "snapshot", "-o", "name,userrefs"];
+        let head = ["list", "-Hp", "-t", "snapshot", "-o", "name,guid,userrefs"];
         let command = self.zfs(&[&head, depth.of_snapshots(), &[&subject]].concat());
         let mut held = Vec::new();
         let listed = each_line(command, |line| {
-            let [name, references] = fields(line, &["name", "userrefs"])?;
+            let [name, guid, references] = fields(line, &["name", "guid", "userrefs"])?;
             let references: u64 = references
                 .parse()
                 .map_err(|_| UnexpectedLine::new(line, "a number as userrefs"))?;
@@ -78,7 +88,9 @@ impl Zfs {
                 let snapshot: SnapshotName = name
                     .parse()
                     .map_err(|error| UnexpectedLine::new(line, format!("a snapshot ({error})")))?;
-                held.push(snapshot.to_string());
+                let guid = guid.parse();
+                let guid = guid.map_err(|_| UnexpectedLine::new(line, "a number as guid"))?;
+                held.push((snapshot, guid));
             }
             Ok(())
         });

@@ -19,6 +19,20 @@ pub struct Space {
     pub available: u64,
 }
 
+impl Space {
+    /// From lines of a name, a property and its value.
+    fn parse(output: &str, dataset: &str) -> Result<Self, UnexpectedLine> {
+        let bytes = |property: PropertyName| {
+            let begin = format!("{dataset}\t{property}\t");
+            let found = output.lines().find_map(|line| line.strip_prefix(&begin));
+            let number = found.and_then(|text| text.parse().ok());
+            let wrong = || UnexpectedLine::new(output, format!("{property} of {dataset} in bytes"));
+            number.ok_or_else(wrong)
+        };
+        Ok(Self { used: bytes(PropertyName::USED)?, available: bytes(PropertyName::AVAILABLE)? })
+    }
+}
+
 impl Zfs {
     /// A property of a dataset or snapshot; `None` if it has no value there. An object that
     /// doesn't exist is an error ([`OperationError::is_not_found`]).
@@ -80,18 +94,28 @@ impl Zfs {
         Ok(local.map(|(name, value)| (name, value.value)).collect())
     }
 
-    /// The used and available space.
-    pub async fn space(&self, dataset: &DatasetName) -> Result<Space, PropertyError> {
-        let values =
-            self.properties(dataset, &[PropertyName::USED, PropertyName::AVAILABLE]).await?;
-        let bytes = |name| {
-            let text = values.get(&name).map_or("", |value| value.value.as_str());
-            text.parse().map_err(|_| {
-                let error = UnexpectedLine::new(text, format!("a number as {name}"));
-                PropertyError::new(dataset, CommandError::Output(error))
-            })
-        };
-        Ok(Space { used: bytes(PropertyName::USED)?, available: bytes(PropertyName::AVAILABLE)? })
+    /// Whether there is such a dataset.
+    pub async fn exists(&self, dataset: &DatasetName) -> Result<bool, PropertyError> {
+        match self.property(dataset, PropertyName::GUID).await {
+            Err(error) if error.is_not_found() => Ok(false),
+            found => found.map(|_| true),
+        }
+    }
+
+    /// The space of a dataset and of its pool's root, by one command.
+    pub async fn space(&self, dataset: &DatasetName) -> Result<(Space, Space), PropertyError> {
+        let (subject, root) = (dataset.to_string(), DatasetName::root(dataset.pool().clone()));
+        let mut arguments = vec!["get", "-Hp", "-o", "name,property,value", "used,available"];
+        let root = root.to_string();
+        arguments.push(&subject);
+        if root != subject {
+            arguments.push(&root);
+        }
+        let output = text(self.zfs(&arguments)).await;
+        let spaces = output.and_then(|output| {
+            Ok((Space::parse(&output, &subject)?, Space::parse(&output, &root)?))
+        });
+        spaces.map_err(|error| PropertyError::new(subject, error))
     }
 
     /// Sets a property.

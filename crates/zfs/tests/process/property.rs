@@ -64,15 +64,18 @@ async fn local_properties_are_neither_inherited_nor_default_nor_received() {
 }
 
 #[tokio::test]
-async fn space_is_what_is_used_and_what_is_available() {
-    let fake = Fake::logging(r#"printf "used\t41445888\t-\navailable\t495425024\t-\n""#);
-    let space = within(fake.zfs().space(&name("dest"))).await.unwrap();
-    assert_eq!(space, Space { used: 41445888, available: 495425024 });
-    assert_eq!(
-        fake.read("log"),
-        "C [zfs] [get] [-Hp] [-o] [property,value,source] [used,available] [dest]\n"
+async fn space_is_what_is_used_and_what_is_available_of_a_dataset_and_its_pool() {
+    let fake = Fake::logging(
+        r#"for name; do printf "$name\tused\t${#name}\n$name\tavailable\t495425024\n"; done"#,
     );
-    let fake = Fake::new(r#"printf "used\t41445888\t-\navailable\t-\t-\n""#);
+    let space = |used| Space { used, available: 495425024 };
+    let found = within(fake.zfs().space(&name("dest/data"))).await.unwrap();
+    assert_eq!(found, (space(9), space(4)));
+    let found = within(fake.zfs().space(&name("dest"))).await.unwrap();
+    assert_eq!(found, (space(4), space(4)));
+    let head = "C [zfs] [get] [-Hp] [-o] [name,property,value] [used,available]";
+    assert_eq!(fake.read("log"), format!("{head} [dest/data] [dest]\n{head} [dest]\n"));
+    let fake = Fake::new(r#"printf "dest\tused\t41445888\ndest\tavailable\t-\n""#);
     let error = within(fake.zfs().space(&name("dest"))).await.unwrap_err();
     assert!(matches!(error.command_error(), CommandError::Output(_)), "{error:?}");
 }
