@@ -122,8 +122,8 @@ async fn dial(
     let tracker = tasks.tracker.clone();
     worker.run(move || {
         tracker.track_future(async move {
-            let connection = match dial::dial(&meeting, &security, &limits).await {
-                Ok(connection) => connection,
+            let connection = match dial::dial(&meeting, &security, &limits, |_| ()).await {
+                Ok((connection, ())) => connection,
                 Err(error) => {
                     let _ = answer.send(Err(why(error)));
                     return;

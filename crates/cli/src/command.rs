@@ -17,7 +17,7 @@ use crate::output::json::{SummaryDocument, print};
 use crate::output::{Destination, to_stdout};
 use crate::progress::{Console, View};
 use crate::recursive::{self, Selection};
-use crate::tracker::Tracker;
+use crate::tracker::{Tracker, list};
 use crate::unless_interrupted;
 
 /// One dataset of a command: what, and what it becomes below the destination's pool.
@@ -93,8 +93,9 @@ impl Command<'_> {
     /// The datasets below the one that is wanted, and itself.
     async fn select(&self) -> anyhow::Result<Vec<Item>> {
         let selection = Selection::new(self.wish, self.wanted, self.destination, &self.target)?;
-        let tracker = Tracker::connect(self.capability).await?;
-        let replicas = tracker.list(&selection.pattern(), None).await?;
+        let ask = |fleet: &_| list(fleet, &selection.pattern(), None);
+        let (tracker, replicas) = Tracker::connect_asking(self.capability, ask).await?;
+        let replicas = replicas.await?;
         tracker.connection.close().await;
         let items = selection.items(&replicas, &self.own)?;
         if items.is_empty() {

@@ -69,9 +69,13 @@ impl Copier<'_> {
             options: self.wanted.options,
         };
         let begun = async {
-            let tracker = Tracker::connect_within(self.capability, self.wanted.patience).await?;
-            let started = start(&tracker.fleet, &request).await;
+            let (tracker, started) =
+                Tracker::connect_within(self.capability, self.wanted.patience, |fleet| {
+                    start(fleet, &request)
+                })
+                .await?;
             let started = started
+                .await
                 .map_err(|error| Failure::from_exception("copy", &request.dataset, &error))??;
             Ok((tracker, started))
         };
@@ -91,14 +95,15 @@ struct Started {
     transfer: transfer::Client,
 }
 
-async fn start(
+/// It has been asked for when this returns.
+fn start(
     fleet: &fleet::Client,
     request: &CopyRequest,
-) -> capnp::Result<Result<Started, Failure>> {
+) -> impl Future<Output = capnp::Result<Result<Started, Failure>>> + use<> {
     let mut call = fleet.copy_request();
     write_request(call.get().init_request(), request);
-    let answer = call.send().promise.await?;
-    read_started(outcome::read(answer.get()?.get_outcome()?)?)
+    let answer = call.send().promise;
+    async { read_started(outcome::read(answer.await?.get()?.get_outcome()?)?) }
 }
 
 fn read_started(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use program::say;
 use schema::broker_capnp::broker;
+use schema::user_capnp::fleet;
 use schema::{Code, Failure, outcome};
 use sturdyref::{Address, Backoff, SturdyRef, Worker};
 use tokio::sync::watch;
@@ -70,9 +71,12 @@ impl Receiver<'_> {
     async fn transfer(&self, item: Item, view: &mut View) -> Result<Summary, Failure> {
         let target = named(&self.pool, &item.target)?;
         let found = async {
-            let tracker = Tracker::connect_within(self.capability, self.wanted.patience).await?;
-            let client = broker(&tracker, &item.dataset).await?;
-            Ok((tracker, client))
+            let (tracker, client) =
+                Tracker::connect_within(self.capability, self.wanted.patience, |fleet| {
+                    broker(fleet, &item.dataset)
+                })
+                .await?;
+            Ok((tracker, client.await?))
         };
         let (tracker, client) = unless_interrupted(self.cancel, found).await?;
         let (broker, desk) = Broker::new(client, item.dataset.clone());
@@ -134,9 +138,9 @@ async fn stay_connected(
         tracker = loop {
             sleep(backoff.next_delay()).await;
             let again = async {
-                let tracker = Tracker::connect(capability).await?;
-                let client = broker(&tracker, dataset).await?;
-                desk.replace(client);
+                let ask = |fleet: &_| broker(fleet, dataset);
+                let (tracker, client) = Tracker::connect_asking(capability, ask).await?;
+                desk.replace(client.await?);
                 here.send_replace(tracker.connection.local_address().clone());
                 Ok::<_, Failure>(tracker)
             };
@@ -227,17 +231,24 @@ fn named(pool: &PoolName, path: &DatasetPath) -> Result<DatasetName, Failure> {
     })
 }
 
-async fn broker(tracker: &Tracker, dataset: &DatasetPath) -> Result<broker::Client, Failure> {
-    let asked = async {
-        let mut request = tracker.fleet.dataset_request();
-        request.get().set_name(dataset.as_str());
-        let answer = request.send().promise.await?;
-        match outcome::read(answer.get()?.get_outcome()?)? {
-            Ok(brokered) => brokered.get_broker().map(Ok),
-            Err(failure) => Ok(Err(failure)),
-        }
-    };
-    asked.await.map_err(|error| Failure::from_exception("look up", dataset, &error))?
+/// It has been asked for when this returns.
+fn broker(
+    fleet: &fleet::Client,
+    dataset: &DatasetPath,
+) -> impl Future<Output = Result<broker::Client, Failure>> + use<> {
+    let mut request = fleet.dataset_request();
+    request.get().set_name(dataset.as_str());
+    let answer = request.send().promise;
+    let dataset = dataset.clone();
+    async move {
+        let brokered = async {
+            match outcome::read(answer.await?.get()?.get_outcome()?)? {
+                Ok(brokered) => brokered.get_broker().map(Ok),
+                Err(failure) => Ok(Err(failure)),
+            }
+        };
+        brokered.await.map_err(|error| Failure::from_exception("look up", &dataset, &error))?
+    }
 }
 
 #[cfg(test)]
@@ -246,7 +257,6 @@ mod tests {
     use std::time::Duration;
 
     use capnp_rpc::new_client;
-    use schema::user_capnp::fleet;
     use tokio::sync::mpsc;
     use tokio::task::LocalSet;
 
@@ -281,7 +291,7 @@ mod tests {
         let connected = async {
             let before = FakeTracker::start(new_client(Brokers(told.clone())), None);
             let tracker = Tracker::connect(&before.capability).await.unwrap();
-            let client = broker(&tracker, &dataset).await.unwrap();
+            let client = broker(&tracker.fleet, &dataset).await.unwrap();
             assert_eq!(asked.recv().await.unwrap(), "data");
             let (_broker, desk) = Broker::new(client, dataset.clone());
             let here = watch::Sender::new(tracker.connection.local_address().clone());

@@ -10,6 +10,7 @@ use capnp_rpc::new_client;
 use program::say;
 use schema::hold::Unasked;
 use schema::hold_capnp::hold_sink;
+use schema::user_capnp::fleet;
 use schema::{Failure, Hold, Place, outcome};
 use sturdyref::SturdyRef;
 use zfs::{Escaped, SnapshotName};
@@ -42,8 +43,8 @@ struct Listed {
 pub(crate) async fn holds(capability: &SturdyRef, args: Holds) -> anyhow::Result<()> {
     let release =
         args.release.map(|tag| Release::parse(tag, args.snapshot.as_deref())).transpose()?;
-    let tracker = Tracker::connect(capability).await?;
-    let Listed { holds, unasked } = list(&tracker).await?;
+    let (tracker, listed) = Tracker::connect_asking(capability, list).await?;
+    let Listed { holds, unasked } = listed.await?;
     for Unasked { place, reason } in &unasked {
         say(format_args!("{}: its holds are not known: {}", Escaped(place), Escaped(reason)));
     }
@@ -56,25 +57,28 @@ pub(crate) async fn holds(capability: &SturdyRef, args: Holds) -> anyhow::Result
     Ok(())
 }
 
-async fn list(tracker: &Tracker) -> Result<Listed, Failure> {
+/// They have been asked for when this returns.
+fn list(fleet: &fleet::Client) -> impl Future<Output = Result<Listed, Failure>> + use<> {
     let holds = Rc::new(RefCell::new(Vec::new()));
+    let mut request = fleet.holds_request();
+    request.get().set_sink(new_client(Collector { holds: holds.clone() }));
+    let answer = request.send().promise;
     let listing = async {
-        let mut request = tracker.fleet.holds_request();
-        request.get().set_sink(new_client(Collector { holds: holds.clone() }));
-        let answer = request.send().promise.await?;
-        match outcome::read(answer.get()?.get_outcome()?)? {
+        match outcome::read(answer.await?.get()?.get_outcome()?)? {
             Ok(listed) => Unasked::read_all(listed).map(Ok),
             Err(failure) => Ok(Err(failure)),
         }
     };
-    let unasked = listing.await;
-    let unasked =
-        unasked.map_err(|error| Failure::from_exception("list the holds", "", &error))??;
-    let mut holds = holds.take();
-    holds.sort_by_cached_key(|held: &Held| {
-        (held.place.clone(), held.snapshot.to_string(), held.tag.clone())
-    });
-    Ok(Listed { holds, unasked })
+    async move {
+        let unasked = listing.await;
+        let unasked =
+            unasked.map_err(|error| Failure::from_exception("list the holds", "", &error))??;
+        let mut holds = holds.take();
+        holds.sort_by_cached_key(|held: &Held| {
+            (held.place.clone(), held.snapshot.to_string(), held.tag.clone())
+        });
+        Ok(Listed { holds, unasked })
+    }
 }
 
 /// Gathers the holds that the tracker streams.

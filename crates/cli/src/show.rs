@@ -11,7 +11,7 @@ use zfs::Escaped;
 
 use crate::args::Show;
 use crate::names::{parse, unusable};
-use crate::tracker::Tracker;
+use crate::tracker::{Tracker, list};
 
 /// Lists what the tracker knows.
 pub(crate) async fn show(capability: &SturdyRef, args: Show) -> anyhow::Result<()> {
@@ -21,12 +21,13 @@ pub(crate) async fn show(capability: &SturdyRef, args: Show) -> anyhow::Result<(
     if args.pattern.as_deref() == Some("") {
         return Err(unusable("pattern", "it is empty").into());
     }
-    let tracker = Tracker::connect(capability).await?;
     let pattern = args.pattern.as_deref().unwrap_or_default();
-    let replicas = tracker.list(pattern, location.as_ref()).await?;
+    let ask = |fleet: &_| list(fleet, pattern, location.as_ref());
+    let (tracker, replicas) = Tracker::connect_asking(capability, ask).await?;
+    let replicas = replicas.await?;
     if replicas.is_empty() {
         if let Some(location) = &location {
-            let known = locations(&tracker.list("", None).await?);
+            let known = locations(&list(&tracker.fleet, "", None).await?);
             if !known.contains(location) {
                 return Err(no_such_location(location, &known).into());
             }

@@ -1,16 +1,13 @@
 //! The connection to the tracker.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use capnp_rpc::new_client;
 use schema::text::chain;
 use schema::user_capnp::{fleet, user};
 use schema::{Code, Failure, Location, Replica, outcome};
-use sturdyref::{Auth, Backoff, ConnectError, Connection, Identity, Security, SturdyRef};
+use sturdyref::{Auth, Backoff, ConnectError, Connection, Identity, Limits, Security, SturdyRef};
 use tokio::time::{Instant, sleep, timeout};
-use transfer::broker::Collector;
+use transfer::broker::Gathered;
 
 /// How long the tracker may take to be reached and to restore the capability, and then to answer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -34,19 +31,23 @@ pub(crate) fn may_come_back(failure: &Failure) -> bool {
 impl Tracker {
     /// Connects, and checks that both sides speak the same protocol.
     pub(crate) async fn connect(capability: &SturdyRef) -> Result<Self, Failure> {
+        Self::connect_asking(capability, |_| ()).await.map(|(tracker, ())| tracker)
+    }
+
+    /// Connects, and has `ask` make a call at once: restoring the capability, checking the protocol
+    /// and that call take one round trip together. What comes of it only counts where this
+    /// succeeds.
+    pub(crate) async fn connect_asking<T>(
+        capability: &SturdyRef,
+        ask: impl FnOnce(&fleet::Client) -> T,
+    ) -> Result<(Self, T), Failure> {
         let failed = |code, reason: String, remedy: &str| {
             let unreachable = code == Code::Unreachable;
             let verb = if unreachable { "reach" } else { "use" };
             let operation = format!("{verb} the tracker at");
             Failure::new(code, operation, &capability.address, reason, remedy)
         };
-        let security = if speaks_tls(capability) {
-            Security::Tls(Identity::ephemeral().map_err(|e| failed(Code::Failed, chain(&e), ""))?)
-        } else {
-            Security::Insecure
-        };
-        let connected = sturdyref::connect(capability, &security, DEADLINE).await;
-        let connection = connected.map_err(|error| {
+        let not_connected = |error: ConnectError| {
             let (code, remedy) = match &error {
                 error if error.is_unreachable() => {
                     (Code::Unreachable, "Is it running, and can this machine reach that address?")
@@ -62,11 +63,22 @@ impl Tracker {
                 _ => (Code::Failed, "Run the command again; is it the tracker that listens there?"),
             };
             failed(code, chain(&error), remedy)
-        })?;
-        let user: user::Client = connection.target();
+        };
+        let security = if speaks_tls(capability) {
+            Security::Tls(Identity::ephemeral().map_err(|e| failed(Code::Failed, chain(&e), ""))?)
+        } else {
+            Security::Insecure
+        };
+        let limits = Limits::default();
+        let dialled = sturdyref::dial(capability, &security, DEADLINE, &limits).await;
+        let dialled = dialled.map_err(not_connected)?;
+        let user: user::Client = dialled.target();
         let mut request = user.open_request();
         outcome::write_hello(request.get().init_hello(), "cli");
-        let answer = timeout(DEADLINE, request.send().promise)
+        let (opened, fleet) = outcome::send_for(request);
+        let asked = ask(&fleet);
+        let connection = dialled.restored().await.map_err(not_connected)?;
+        let answer = timeout(DEADLINE, opened)
             .await
             .map_err(|_| failed(Code::Failed, "it does not answer".into(), "Look at its log."))?;
         let told = |error: capnp::Error| match error.kind {
@@ -79,26 +91,21 @@ impl Tracker {
             _ => Failure::from_exception("reach the tracker at", &capability.address, &error),
         };
         let answer = answer.map_err(told)?;
-        let read = || {
-            let opened = outcome::read(answer.get()?.get_outcome()?)?;
-            match opened {
-                Ok(opened) => opened.get_fleet().map(Ok),
-                Err(failure) => Ok(Err(failure)),
-            }
-        };
-        let fleet = read().map_err(told)??;
-        Ok(Self { fleet, connection })
+        outcome::read(answer.get().and_then(|answer| answer.get_outcome()).map_err(told)?)
+            .map_err(told)??;
+        Ok((Self { fleet, connection }, asked))
     }
 
     /// Connects, and goes on trying for so long where that may help.
-    pub(crate) async fn connect_within(
+    pub(crate) async fn connect_within<T>(
         capability: &SturdyRef,
         patience: Duration,
-    ) -> Result<Self, Failure> {
+        ask: impl Fn(&fleet::Client) -> T,
+    ) -> Result<(Self, T), Failure> {
         let since = Instant::now();
         let mut backoff = Backoff::new();
         loop {
-            match Self::connect(capability).await {
+            match Self::connect_asking(capability, &ask).await {
                 Err(failure) if may_come_back(&failure) && since.elapsed() < patience => {
                     sleep(backoff.next_delay()).await;
                 }
@@ -106,27 +113,26 @@ impl Tracker {
             }
         }
     }
+}
 
-    /// The replicas that fit a pattern, at a location if one is given, without their snapshots.
-    pub(crate) async fn list(
-        &self,
-        pattern: &str,
-        location: Option<&Location>,
-    ) -> Result<Vec<Replica>, Failure> {
-        let replicas = Rc::new(RefCell::new(Vec::new()));
-        let listing = async {
-            let mut request = self.fleet.list_request();
-            let mut query = request.get().init_query();
-            query.set_pattern(pattern);
-            query.set_location(location.map_or("", Location::as_str));
-            request.get().set_sink(new_client(Collector { replicas: replicas.clone() }));
-            let answer = request.send().promise.await?;
-            outcome::read(answer.get()?.get_outcome()?).map(|done| done.map(drop))
-        };
-        listing
-            .await
-            .map_err(|error| Failure::from_exception("list the datasets", "", &error))??;
-        Ok(replicas.take())
+/// The replicas that fit a pattern, at a location if one is given, without their snapshots. They
+/// have been asked for when this returns.
+pub(crate) fn list(
+    fleet: &fleet::Client,
+    pattern: &str,
+    location: Option<&Location>,
+) -> impl Future<Output = Result<Vec<Replica>, Failure>> + use<> {
+    let (sink, gathered) = Gathered::begin();
+    let mut request = fleet.list_request();
+    let mut query = request.get().init_query();
+    query.set_pattern(pattern);
+    query.set_location(location.map_or("", Location::as_str));
+    request.get().set_sink(sink);
+    let answer = request.send().promise;
+    async move {
+        let done = async { Ok(outcome::read(answer.await?.get()?.get_outcome()?)?.map(drop)) };
+        let listed = gathered.of(done).await;
+        listed.map_err(|error| Failure::from_exception("list the datasets", "", &error))?
     }
 }
 
@@ -145,7 +151,7 @@ mod tests {
         let capability: SturdyRef = format!("capnp://insecure@{address}/c2VjcmV0").parse().unwrap();
         for patience in [Duration::ZERO, Duration::from_secs(3600)] {
             let since = Instant::now();
-            let connected = Tracker::connect_within(&capability, patience);
+            let connected = Tracker::connect_within(&capability, patience, |_| ());
             let failure = LocalSet::new().run_until(connected).await.err().unwrap();
             assert_eq!(failure.code, Code::Unreachable);
             let waited = since.elapsed();

@@ -1,6 +1,7 @@
 //! Reading and writing `Outcome(T)`: a value or a failure.
 
-use capnp::traits::Owned;
+use capnp::capability::{FromClientHook, Promise, RemotePromise, Request, Response};
+use capnp::traits::{Owned, Pipelined};
 
 use crate::failure::Failure;
 use crate::outcome_capnp::{hello, outcome};
@@ -14,6 +15,27 @@ pub fn read<T: Owned>(
         outcome::Ok(value) => Ok(value?),
         outcome::Failure(failure) => Err(Failure::read(failure?)?),
     })
+}
+
+/// Sends a call that answers with an outcome whose value begins with a capability: `Opened`,
+/// `Brokered`.
+///
+/// Gives the answer, and that capability, which can be called at once: the calls go out without
+/// waiting for the answer, and fail where that is a failure.
+pub fn send_for<Params, Results, C>(
+    request: Request<Params, Results>,
+) -> (Promise<Response<Results>, capnp::Error>, C)
+where
+    Results: Pipelined + Owned + 'static,
+    C: FromClientHook,
+{
+    let RemotePromise { promise, pipeline } = request.hook.send();
+    // The code that is made for a generic struct knows no way into it: it is the first pointer of
+    // the results, of the outcome, and of its value.
+    let value = pipeline.get_pointer_field(0).get_pointer_field(0);
+    let capability = C::new(value.get_pointer_field(0).as_cap());
+    let answer = async move { Ok(Response::new(promise.await?.hook)) };
+    (Promise::from_future(answer), capability)
 }
 
 /// Answers with `result`, whose value `write` puts into the message.

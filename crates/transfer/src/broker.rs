@@ -214,12 +214,12 @@ impl Clerk {
 }
 
 async fn replicas(client: &broker::Client) -> capnp::Result<Result<Vec<Replica>, Failure>> {
-    let replicas = Rc::new(RefCell::new(Vec::new()));
+    let (sink, gathered) = Gathered::begin();
     let mut request = client.replicas_request();
-    request.get().set_sink(new_client(Collector { replicas: replicas.clone() }));
-    let response = request.send().promise.await?;
-    let done = outcome::read(response.get()?.get_outcome()?)?;
-    Ok(done.map(|_| replicas.take()))
+    request.get().set_sink(sink);
+    let answer = request.send().promise;
+    let done = async { Ok(outcome::read(answer.await?.get()?.get_outcome()?)?.map(drop)) };
+    gathered.of(done).await
 }
 
 async fn release(client: &broker::Client, transfer: &str) -> capnp::Result<Result<(), Failure>> {
@@ -230,15 +230,61 @@ async fn release(client: &broker::Client, transfer: &str) -> capnp::Result<Resul
 }
 
 /// Gathers the replicas that a listing streams.
-pub struct Collector {
-    /// Those received so far.
-    pub replicas: Rc<RefCell<Vec<Replica>>>,
+pub struct Gathered {
+    replicas: Rc<RefCell<Vec<Replica>>>,
+    end: oneshot::Receiver<capnp::Result<()>>,
+}
+
+impl Gathered {
+    /// With the sink for them.
+    pub fn begin() -> (replica_sink::Client, Self) {
+        let (replicas, (ended, end)) = (Rc::default(), oneshot::channel());
+        let ended = RefCell::new(Some(ended));
+        let sink = new_client(Collector { replicas: Rc::clone(&replicas), ended });
+        (sink, Self { replicas, end })
+    }
+
+    /// All of them, unless the call that they were asked for with fails first. Its answer, which
+    /// comes a round trip after the last of them, isn't waited for.
+    ///
+    /// # Errors
+    /// Those of the call; or what was listed can't be read.
+    pub async fn of(
+        self,
+        call: impl Future<Output = capnp::Result<Result<(), Failure>>>,
+    ) -> capnp::Result<Result<Vec<Replica>, Failure>> {
+        tokio::select! {
+            biased;
+            Ok(ended) = self.end => ended?,
+            answer = call => match answer? {
+                Ok(()) => {}
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        Ok(Ok(self.replicas.take()))
+    }
+}
+
+struct Collector {
+    replicas: Rc<RefCell<Vec<Replica>>>,
+    /// Told once.
+    ended: RefCell<Option<oneshot::Sender<capnp::Result<()>>>>,
+}
+
+impl Collector {
+    fn end(&self, how: capnp::Result<()>) {
+        if let Some(ended) = self.ended.take() {
+            // Whoever asked may have gone.
+            let _ = ended.send(how);
+        }
+    }
 }
 
 impl replica_sink::Server for Collector {
     async fn write(self: Rc<Self>, params: replica_sink::WriteParams) -> capnp::Result<()> {
         let list = params.get()?.get_replicas()?;
-        wire::read_replicas(list, &mut self.replicas.borrow_mut())
+        let read = wire::read_replicas(list, &mut self.replicas.borrow_mut());
+        read.inspect_err(|error| self.end(Err(error.clone())))
     }
 
     async fn done(
@@ -246,6 +292,7 @@ impl replica_sink::Server for Collector {
         _: replica_sink::DoneParams,
         _: replica_sink::DoneResults,
     ) -> capnp::Result<()> {
+        self.end(Ok(()));
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use schema::source_capnp::source;
 use schema::{Code, Failure, Place};
 use sturdyref::{
-    Address, Auth, ConnectError, Connection, Limits, Memory, Security, SturdyRef, Worker,
+    Address, Auth, ConnectError, Connection, Dialled, Limits, Memory, Security, SturdyRef, Worker,
 };
 use tokio::time::timeout;
 use zfs::DatasetPath;
@@ -16,6 +16,7 @@ use zfs::DatasetPath;
 use crate::broker::{Broker, Reach};
 use crate::entrance::{self, Entrance};
 use crate::guests::Guest;
+use crate::remote::Opening;
 use crate::report::Route;
 use schema::text::chain;
 
@@ -39,10 +40,19 @@ pub(crate) struct Line {
     pub(crate) route: Route,
     /// Bytes of streams that came over it.
     pub(crate) carried: Cell<u64>,
+    /// The first call, until somebody waits for its answer.
+    opening: Cell<Option<Opening>>,
     /// Keeps the source alive, if this machine has dialled.
     _connection: Option<Connection>,
     /// The same, if the sender has.
     _guest: Option<Guest>,
+}
+
+impl Line {
+    /// The source's answer to being opened: asked for while it was dialled, or else now.
+    pub(crate) fn opening(&self, program: &str) -> Opening {
+        self.opening.take().unwrap_or_else(|| Opening::begin(&self.source, program))
+    }
 }
 
 /// Whom to reach, and what was learned of the ways there.
@@ -51,6 +61,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) dataset: &'a DatasetPath,
     pub(crate) may_snapshot: bool,
     pub(crate) avoided: &'a Avoided,
+    /// This program's name, for the source's messages.
+    pub(crate) program: &'a str,
 }
 
 /// Reaches a source over a connection of its own.
@@ -60,7 +72,9 @@ pub(crate) async fn reach(
     worker: &Worker,
     wanted: Wanted<'_>,
 ) -> Result<Line, Failure> {
-    let Wanted { place, dataset, may_snapshot, avoided } = wanted;
+    let Wanted { place, dataset, may_snapshot, avoided, program } = wanted;
+    // On its way before the ticket is known to be good: both are answered in one round trip.
+    let open = |dialled: &Dialled| Opening::begin(&dialled.target(), program);
     let security = entrance.security()?;
     let receiver = match entrance::auth(&security) {
         Auth::Tls(fingerprint) => Some(fingerprint),
@@ -71,8 +85,8 @@ pub(crate) async fn reach(
     let mut offered = broker.reach(wish).await?;
     offered.retain(|target| may_dial(target, receiver.is_some()));
     if !avoided.contains(&Route::Direct) {
-        match dial(&offered, &security, &receiving()).await {
-            Ok(connection) => return Ok(dialled(connection, Route::Direct)),
+        match dial(&offered, &security, &receiving(), open).await {
+            Ok(connected) => return Ok(line(connected, Route::Direct)),
             // Whoever answered with another key, or refused the ticket, is no network's fault.
             Err(NotDialled::Final(error)) => return Err(not_reached(place, &error)),
             Err(NotDialled::Unreachable(reasons)) => tried.extend(reasons),
@@ -97,8 +111,8 @@ pub(crate) async fn reach(
         return Err(because(Failure::new(Code::Unreachable, "reach", place, reason, LOOK)));
     }
     let target: SturdyRef = broker.relay().await.map_err(because)?;
-    match sturdyref::connect_with(&target, &security, DIAL_DEADLINE, &receiving()).await {
-        Ok(connection) => Ok(dialled(connection, Route::Relayed)),
+    match connect(&target, &security, DIAL_DEADLINE, &receiving(), open).await {
+        Ok(connected) => Ok(line(connected, Route::Relayed)),
         Err(error) => Err(not_reached(place, &error)),
     }
 }
@@ -146,15 +160,17 @@ pub enum NotDialled {
     Final(ConnectError),
 }
 
-/// Dials one after the other, 3 s each and 6 s in all.
+/// Dials one after the other, 3 s each and 6 s in all. `first` makes the first call, or none,
+/// before the answer is there to whether the target is.
 ///
 /// # Errors
 /// None could be reached; or one that could is not the right one, or refuses.
-pub async fn dial(
+pub async fn dial<T>(
     targets: &[SturdyRef],
     security: &Security,
     limits: &Limits,
-) -> Result<Connection, NotDialled> {
+    first: impl Fn(&Dialled) -> T,
+) -> Result<(Connection, T), NotDialled> {
     let until = Instant::now() + DIAL_IN_ALL;
     let mut tried = Vec::new();
     for target in targets.iter().take(MOST_PATHS) {
@@ -162,8 +178,8 @@ pub async fn dial(
         if deadline.is_zero() {
             break;
         }
-        match sturdyref::connect_with(target, security, deadline, limits).await {
-            Ok(connection) => return Ok(connection),
+        match connect(target, security, deadline, limits, &first).await {
+            Ok(connected) => return Ok(connected),
             Err(error) if !error.is_unreachable() => return Err(NotDialled::Final(error)),
             Err(error) => {
                 tracing::info!(address = %target.address, %error, "can't be dialled");
@@ -172,6 +188,18 @@ pub async fn dial(
         }
     }
     Err(NotDialled::Unreachable(tried))
+}
+
+async fn connect<T>(
+    target: &SturdyRef,
+    security: &Security,
+    deadline: Duration,
+    limits: &Limits,
+    first: impl Fn(&Dialled) -> T,
+) -> Result<(Connection, T), ConnectError> {
+    let dialled = sturdyref::dial(target, security, deadline, limits).await?;
+    let called = first(&dialled);
+    Ok((dialled.restored().await?, called))
 }
 
 /// The most of a stream that may be on its way between two machines: a gigabit over 200 ms.
@@ -201,15 +229,17 @@ fn may_dial(target: &SturdyRef, tls: bool) -> bool {
     allowed
 }
 
-fn dialled(connection: Connection, route: Route) -> Line {
+fn line((connection, opening): (Connection, Opening), route: Route) -> Line {
     let (source, carried) = (connection.target(), Cell::new(0));
-    Line { source, route, carried, _connection: Some(connection), _guest: None }
+    let opening = Cell::new(Some(opening));
+    Line { source, route, carried, opening, _connection: Some(connection), _guest: None }
 }
 
 fn came(guest: Guest) -> Line {
     let (source, carried) = (guest.source.clone(), Cell::new(0));
     let route = Route::DialledBySender;
-    Line { source, route, carried, _connection: None, _guest: Some(guest) }
+    let opening = Cell::new(None);
+    Line { source, route, carried, opening, _connection: None, _guest: Some(guest) }
 }
 
 const LOOK: &str = "See to it that the machines can reach each other, or the tracker's address.";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use capnp::capability::{Promise, Response};
 use schema::byte_stream_capnp::byte_stream;
 use schema::source_capnp::source;
 use schema::{Code, Failure, Place, outcome, wire};
@@ -29,13 +30,24 @@ pub(crate) struct Remote<'a> {
     pub(crate) place: &'a Place,
 }
 
-impl Remote<'_> {
-    /// The first call: do we speak the same protocol, and what is the dataset now?
-    pub(crate) async fn open(&self, program: &str) -> Result<Opened, Failure> {
-        let mut request = self.client.open_request();
+/// The first call to a source, on its way: do we speak the same protocol, and what is the dataset
+/// now?
+pub(crate) struct Opening(Promise<Response<source::open_results::Owned>, capnp::Error>);
+
+impl Opening {
+    /// Makes the call; the source need not be known to be there.
+    pub(crate) fn begin(source: &source::Client, program: &str) -> Self {
+        let mut request = source.open_request();
         outcome::write_hello(request.get().init_hello(), program);
+        Self(request.send().promise)
+    }
+}
+
+impl Remote<'_> {
+    /// What the first call is answered with.
+    pub(crate) async fn opened(&self, opening: Opening) -> Result<Opened, Failure> {
         let call = async {
-            let response = request.send().promise.await?;
+            let response = opening.0.await?;
             let answer = response.get()?;
             let takes_turns = answer.get_takes_turns();
             match outcome::read(answer.get_outcome()?)? {

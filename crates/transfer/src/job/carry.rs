@@ -19,7 +19,6 @@ const MOST_AT_ONCE: usize = 400;
 impl Transfer {
     /// Does the steps, and what is to be done when the snapshot has arrived.
     pub(super) async fn carry_out(&mut self, ready: Ready) -> Result<Summary, Trouble> {
-        let flags = self.flags(ready.form).await?;
         let mut first = match &ready.look.destination {
             Destination::Absent { .. } => true,
             Destination::Present(present) => {
@@ -31,7 +30,7 @@ impl Transfer {
             if self.tools.cancel.is_cancelled() {
                 return Err(Trouble::permanent(self.interrupted()));
             }
-            if let Some(request) = self.request(step, flags) {
+            if let Some(request) = self.request(step, ready.flags) {
                 // What the user allowed to be thrown away has been: what comes from now on hasn't.
                 if self.job.options.restart || self.job.options.rollback {
                     self.job.options.restart = false;
@@ -216,7 +215,7 @@ impl Transfer {
             self.reach(&source, false).await?;
             let line = self.line()?;
             let remote = Remote { client: &line.source, place: &source.0 };
-            remote.open(self.job.program).await.map_err(Trouble::at_source)?;
+            remote.opened(line.opening(self.job.program)).await.map_err(Trouble::at_source)?;
             remote.finish(goal, &self.id).await.map_err(Trouble::at_source)
         };
         if let Err(trouble) = finished.await {

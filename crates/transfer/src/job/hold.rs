@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use tokio::time::sleep;
 use zfs::{Guid, Snapshot};
 
@@ -34,11 +35,11 @@ impl Transfer {
     /// goes on without.
     pub(super) async fn hold(&self, remote: &Remote<'_>, needed: &[Snapshot]) {
         let Some(source) = &self.source else { return };
-        for snapshot in needed {
+        let hold = async |snapshot: &Snapshot| {
             let of = (source.clone(), snapshot.guid);
             let agreed = self.held.borrow().get(&of).copied();
             if agreed.is_some_and(|agreed| agreed.elapsed() < AGAIN) {
-                continue;
+                return;
             }
             match remote.hold(snapshot, &self.id, &self.job.destination).await {
                 Ok(()) => {
@@ -49,7 +50,8 @@ impl Transfer {
                     remote.place, snapshot.label, failure.reason
                 )),
             }
-        }
+        };
+        join_all(needed.iter().map(hold)).await;
     }
 
     /// Asks again and again.

@@ -26,11 +26,10 @@ impl Transfer {
         remote: &Remote<'_>,
         goal: &Snapshot,
         steps: Vec<Step>,
-        form: Form,
+        (form, flags): (Form, SendFlags),
         source: Origin,
         kind: Kind,
     ) -> Result<(Plan, Vec<Priced>), Trouble> {
-        let flags = self.flags(form).await?;
         let mut priced = Vec::new();
         for step in steps {
             let bytes = match self.request(&step, flags) {

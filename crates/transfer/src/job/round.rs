@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use schema::{Code, Failure, Replica};
+use zfs::process::SendFlags;
 use zfs::{Properties, Snapshot};
 
 use super::Tools;
@@ -24,6 +25,8 @@ pub(super) struct Ready {
     pub(super) steps: Vec<Priced>,
     pub(super) look: Look,
     pub(super) form: Form,
+    /// How its streams are made.
+    pub(super) flags: SendFlags,
     /// What the source told of its dataset.
     pub(super) source: Properties,
 }
@@ -96,7 +99,8 @@ impl Transfer {
         self.reach(&source_key, false).await?;
         let line = self.line()?;
         let remote = Remote { client: &line.source, place: &replica.place };
-        let source = remote.open(self.job.program).await.map_err(Trouble::at_source)?;
+        let opened = remote.opened(line.opening(self.job.program)).await;
+        let source = opened.map_err(Trouble::at_source)?;
         let origin = Origin {
             place: replica.place.clone(),
             dataset: replica.name.clone(),
@@ -105,8 +109,9 @@ impl Transfer {
         let whole = steps.iter().any(|step| matches!(step, Step::Send { base: None, .. }));
         let frees =
             steps.iter().any(|step| matches!(step, Step::Abort { .. } | Step::Rollback { .. }));
+        let flags = self.flags(form).await?;
         let (mut plan, steps) =
-            self.price(&remote, &goal, steps, form, origin, source.dataset.kind).await?;
+            self.price(&remote, &goal, steps, (form, flags), origin, source.dataset.kind).await?;
         plan.warnings.extend(plan::warnings(&replica, form.raw, whole));
         if !frees {
             self.check_room(&look.destination, plan.bytes).await?;
@@ -118,7 +123,8 @@ impl Transfer {
         if self.job.dry_run {
             return Ok(done(self.dry(plan)));
         }
-        Ok(Prepared::Ready(Box::new(Ready { plan, steps, look, form, source: source.dataset })))
+        let source = source.dataset;
+        Ok(Prepared::Ready(Box::new(Ready { plan, steps, look, form, flags, source })))
     }
 
     /// Asks who has what. Without an answer what was known before is good enough.
@@ -180,7 +186,8 @@ impl Transfer {
         self.reach(key, true).await?;
         let line = self.line()?;
         let remote = Remote { client: &line.source, place: &key.0 };
-        let opened = remote.open(self.job.program).await.map_err(Trouble::at_source)?;
+        let opened = remote.opened(line.opening(self.job.program)).await;
+        let opened = opened.map_err(Trouble::at_source)?;
         if self.take_turns(key, &opened).await? {
             return Ok(Aim::Waited);
         }
@@ -233,7 +240,13 @@ impl Transfer {
         self.turns.there = false;
         let Tools { broker, entrance, worker, .. } = &self.tools;
         let avoided = self.ledger.avoided(key);
-        let wanted = Wanted { place: &key.0, dataset: &key.1, may_snapshot, avoided: &avoided };
+        let wanted = Wanted {
+            place: &key.0,
+            dataset: &key.1,
+            may_snapshot,
+            avoided: &avoided,
+            program: self.job.program,
+        };
         let reached = dial::reach(broker, entrance, worker, wanted).await;
         if reached.is_err() {
             // There is no better way than those that were avoided.
