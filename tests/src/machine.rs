@@ -26,6 +26,7 @@ pub struct Machine {
     pub(crate) host: Host,
     environment: BTreeMap<String, String>,
     zfs: PathBuf,
+    zpool: PathBuf,
     site: Rc<Site>,
 }
 
@@ -42,6 +43,7 @@ impl Machine {
             host: site.network.add_host(),
             environment: BTreeMap::new(),
             zfs: zfs_program("zfs"),
+            zpool: zfs_program("zpool"),
             site,
         }
     }
@@ -70,7 +72,7 @@ impl Machine {
             ("--name", &self.name),
             ("--zpools", &pools),
             ("--zfs", self.zfs.to_str().unwrap()),
-            ("--zpool", zfs_program("zpool").to_str().unwrap()),
+            ("--zpool", self.zpool.to_str().unwrap()),
             ("--state-dir", state.to_str().unwrap()),
         ]
         .map(|(flag, value)| (flag, value.to_owned()));
@@ -116,7 +118,7 @@ impl Machine {
         for argument in arguments {
             command.arg(argument);
             if *argument == "download" {
-                command.arg("--zfs").arg(&self.zfs).arg("--zpool").arg(zfs_program("zpool"));
+                command.arg("--zfs").arg(&self.zfs).arg("--zpool").arg(&self.zpool);
             }
         }
         command.stdin(Stdio::null());
@@ -233,12 +235,21 @@ impl Machine {
     /// Has a shell script run in place of `zfs`, by agents and clis started from now on. In it
     /// `"$ZFS" "$@"` is the real one.
     pub fn wrap_zfs(&mut self, script: &str) {
-        let path = self.path("zfs-wrapped");
-        let zfs = zfs_program("zfs");
-        let text = format!("#!/bin/sh\nZFS='{}'\n{script}\n", zfs.display());
+        self.zfs = self.wrap("zfs", script);
+    }
+
+    /// The same for `zpool`, which is `"$ZPOOL"` in the script.
+    pub fn wrap_zpool(&mut self, script: &str) {
+        self.zpool = self.wrap("zpool", script);
+    }
+
+    fn wrap(&self, name: &str, script: &str) -> PathBuf {
+        let path = self.path(&format!("{name}-wrapped"));
+        let (variable, program) = (name.to_uppercase(), zfs_program(name));
+        let text = format!("#!/bin/sh\n{variable}='{}'\n{script}\n", program.display());
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        self.zfs = path;
+        path
     }
 
     /// The `zfs send` and `zfs receive` processes that work on this machine's pools now.
