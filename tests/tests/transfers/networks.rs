@@ -1,6 +1,6 @@
 //! The ways that bytes take: directly, by the tracker where they must, without TLS, by Unix sockets.
 
-use tests::{Fleet, is_real};
+use tests::{Fleet, is_real, until};
 
 use crate::{RECEIVER, SENDER, Three, assert_arrived, little, three_machines};
 
@@ -34,8 +34,11 @@ impl Three {
     /// Nobody can dial the receiver any more.
     fn hide_receiver(&mut self) {
         self.receiver.agent().stop();
+        // By this the tracker is seen to know of the pool.
+        self.receiver.zfs(&["create", "tank-02/new"]);
         self.receiver.start_agent("datacenter-02", &NOWHERE);
-        self.receiver.wait_registered();
+        let shown = || self.fleet.show(&["new"]).stdout.contains(RECEIVER);
+        until("the receiver's pool", || shown().then_some(()));
     }
 }
 
