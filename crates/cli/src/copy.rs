@@ -83,8 +83,8 @@ impl Copier<'_> {
         let story = Rc::new(Story::default());
         let watched = story.watch();
         let running = Running { capability: self.capability.clone(), request, story };
-        tokio::task::spawn_local(running.follow(tracker, started, self.cancel.clone()));
-        to_the_end(watched, view).await
+        let follow = running.follow(tracker, started, self.cancel.clone());
+        to_the_end(watched, tokio::task::spawn_local(follow), view).await
     }
 }
 

@@ -1,13 +1,14 @@
 //! `cli download`: this machine is the receiver, and so it plans and owns the transfer.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use program::say;
 use schema::broker_capnp::broker;
 use schema::user_capnp::fleet;
 use schema::{Code, Failure, outcome};
 use sturdyref::{Address, Backoff, SturdyRef, Worker};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use transfer::broker::{Broker, Desk};
@@ -109,11 +110,15 @@ impl Receiver<'_> {
             status,
             cancel: self.cancel.clone(),
         };
-        worker.run(move || job::run(job, tools));
+        let (running, ended) = oneshot::channel::<Infallible>();
+        worker.run(move || async move {
+            job::run(job, tools).await;
+            drop(running);
+        });
         let voice = view.voice();
         let tell = |note: &str| voice.note(note);
         tokio::select! {
-            outcome = to_the_end(watched, view) => outcome,
+            outcome = to_the_end(watched, ended, view) => outcome,
             never = stay_connected(self.capability, tracker, &item.dataset, (&desk, &here), tell) => {
                 match never {}
             }
@@ -129,7 +134,7 @@ async fn stay_connected(
     dataset: &DatasetPath,
     (desk, here): (&Desk, &watch::Sender<Address>),
     tell: impl Fn(&str),
-) -> std::convert::Infallible {
+) -> Infallible {
     let mut backoff = Backoff::new();
     loop {
         tracker.connection.closed().await;

@@ -1,5 +1,6 @@
 //! Watches a transfer to its end, whoever runs it.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use schema::{Code, Failure};
@@ -15,12 +16,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The time between two looks where nothing is told: a stall has to be shown, too.
 const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 
-/// Shows the transfer until it has ended, and how.
+/// Shows the transfer until it has ended, and how. `ended`: what runs it is done.
 pub(crate) async fn to_the_end(
     mut status: watch::Receiver<Status>,
+    ended: impl Future,
     view: &mut View,
 ) -> Result<Summary, Failure> {
     let mut told = Status::default();
+    let (mut ended, mut is_over) = (pin!(ended), false);
     let outcome = loop {
         let mut now = status.borrow_and_update().clone();
         if let Some(plan) = &mut now.plan {
@@ -43,7 +46,10 @@ pub(crate) async fn to_the_end(
         }
         told = now;
         // Progress is told with each message: looking at every one would cost more than moving it.
-        sleep(LOOK_EVERY).await;
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            _ = &mut ended, if !is_over => is_over = true,
+        }
         if let Ok(Err(_)) = timeout(LOOK_ANYWAY, status.changed()).await {
             break Err(lost());
         }
