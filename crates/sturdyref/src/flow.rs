@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use tokio::time::Instant;
 
-use crate::congestion::Bulk;
+use crate::congestion::{Bulk, HeldBack};
 use crate::limits::Limits;
 use crate::memory::Share;
 use crate::network::connection_lost;
@@ -27,6 +27,8 @@ struct Stream {
     share: Share,
     most: usize,
     bulk: Option<Rc<Bulk>>,
+    /// While the window is full.
+    held_back: RefCell<Option<HeldBack>>,
     /// The first error that a message was answered with: the stream is broken.
     failed: RefCell<Option<Error>>,
     /// Those who wait until the window is open.
@@ -40,15 +42,13 @@ struct Stream {
 impl Flow {
     /// For one more stream, of this side's.
     pub(crate) fn new(limits: &Limits, bulk: Option<Rc<Bulk>>) -> Self {
-        if let Some(bulk) = &bulk {
-            bulk.begins();
-        }
         Self(Rc::new(Stream {
             window: RefCell::new(Window::new(limits.window)),
             began: Instant::now(),
             share: limits.memory.share(),
             most: limits.most_window,
             bulk,
+            held_back: RefCell::default(),
             failed: RefCell::default(),
             waiting: RefCell::default(),
             open: Cell::new(0),
@@ -76,12 +76,29 @@ impl Stream {
                 self.failed.borrow_mut().get_or_insert(error);
             }
         }
-        if self.window.borrow().is_open() || self.failed.borrow().is_some() {
+        self.tell_if_full();
+        if !self.is_held_back() {
             wake(&self.waiting);
         }
         if self.open.get() == 0 {
             wake(&self.until_answered);
         }
+    }
+
+    /// Tells the connection, if that has changed.
+    fn tell_if_full(&self) {
+        let Some(bulk) = &self.bulk else { return };
+        let mut held_back = self.held_back.borrow_mut();
+        if !self.is_held_back() {
+            *held_back = None;
+        } else if held_back.is_none() {
+            *held_back = Some(bulk.clone().held_back());
+        }
+    }
+
+    /// A broken stream waits for nothing.
+    fn is_held_back(&self) -> bool {
+        !self.window.borrow().is_open() && self.failed.borrow().is_none()
     }
 
     fn state(&self) -> Result<(), Error> {
@@ -117,6 +134,7 @@ impl FlowController for Flow {
         let bytes = message.size_in_words() * 8;
         let sent = stream.window.borrow_mut().sent(stream.now(), bytes);
         stream.open.set(stream.open.get() + 1);
+        stream.tell_if_full();
         // At once, whatever the window says: messages must leave in their order. What waits is the next.
         drop(message.send());
         let answered = stream.clone();
