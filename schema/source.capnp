@@ -37,6 +37,10 @@ interface Source {
   # Takes a place in the machine's queue, at the first call, and answers once the place is another
   # than `told` (at first: than any number that could be), or after 10 s. The place is left with the
   # capability; `send` waits for its turn, too.
+
+  sent @8 () -> (outcome :Answer.Outcome(Sent));
+  # How much of the last stream has been given to the connection, at once: a receiver to which less
+  # has come knows that it is the way's fault, and not a `zfs send` that has nothing to say yet.
 }
 
 struct Turn {

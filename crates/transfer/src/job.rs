@@ -13,6 +13,7 @@ mod round;
 mod source;
 mod stream;
 mod turn;
+mod way;
 
 use schema::{Location, Place};
 use sturdyref::Worker;

@@ -71,6 +71,7 @@ pub fn serve(
         seat: Seat::new(traffic.to_send.clone()),
         traffic,
         sending: Rc::default(),
+        sent: Rc::default(),
         throttle: OnceCell::new(),
         _held,
     };
@@ -85,6 +86,8 @@ struct Source {
     traffic: Traffic,
     sending: Rc<Cell<bool>>,
     seat: Rc<Seat>,
+    /// Bytes of the last stream that were given to the connection.
+    sent: Rc<Cell<u64>>,
     /// From the first stream on: all are of one transfer.
     throttle: OnceCell<Throttle>,
     _held: DropGuard,
@@ -142,7 +145,9 @@ impl Source {
         let throttle =
             self.throttle.get_or_init(|| self.traffic.limits.throttle(request.limit_rate));
         let throttle = throttle.clone();
-        let outgoing = Outgoing { zfs, stream, sink, throttle, cancel, _busy: busy };
+        self.sent.set(0);
+        let sent = self.sent.clone();
+        let outgoing = Outgoing { zfs, stream, sink, sent, throttle, cancel, _busy: busy };
         let sent = tokio::task::spawn_local(self.tasks.tracker.track_future(outgoing.run())).await;
         drop(watch);
         sent.unwrap_or_else(|error| {
@@ -302,6 +307,17 @@ impl source::Server for Source {
         let ahead = news.unwrap_or_else(|_| place.ahead());
         outcome::write(results.get().init_outcome(), Ok(ahead), |mut builder, ahead| {
             builder.set_ahead(u32::try_from(ahead).unwrap_or(u32::MAX));
+            Ok(())
+        })
+    }
+
+    async fn sent(
+        self: Rc<Self>,
+        _: source::SentParams,
+        mut results: source::SentResults,
+    ) -> capnp::Result<()> {
+        outcome::write(results.get().init_outcome(), Ok(self.sent.get()), |mut builder, bytes| {
+            builder.set_bytes(bytes);
             Ok(())
         })
     }

@@ -13,6 +13,8 @@ use crate::stream_request::{self, StreamRequest};
 
 /// How long a source may take to answer where ZFS has little to do.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// How long it may take to answer what it only has to look up, over a way that is in doubt.
+const WORD_DEADLINE: Duration = Duration::from_secs(5);
 /// How long ZFS may take there to estimate a size or take a snapshot.
 const ZFS_DEADLINE: Duration = Duration::from_secs(300);
 
@@ -113,6 +115,17 @@ impl Remote<'_> {
             Ok(sent.map(|sent| sent.get_bytes()))
         })
         .await
+    }
+
+    /// How many bytes of the last stream it has given to the connection, says a source that isn't
+    /// older than this question.
+    pub(crate) async fn sent(&self) -> Result<u64, Failure> {
+        let call = async {
+            let response = self.client.sent_request().send().promise.await?;
+            let sent = outcome::read(response.get()?.get_outcome()?)?;
+            Ok(sent.map(|sent| sent.get_bytes()))
+        };
+        self.within(WORD_DEADLINE, self.told("ask what was sent by", call)).await
     }
 
     /// Has it keep a snapshot from being destroyed.

@@ -9,6 +9,8 @@ use crate::scene::{LITTLE, Scene, Summary, Way};
 use crate::source::at_work;
 
 const STALL: [&str; 2] = ["--stall", "2s"];
+/// Bytes of a stream's DRR_BEGIN record.
+const FIRST_RECORD: u64 = 312;
 
 #[test]
 fn a_cut_link_is_mended_or_another_source_goes_on() {
@@ -74,6 +76,24 @@ fn a_source_that_hangs_is_left_for_another() {
     assert_eq!(summary.places(), [scene.sources[0].place(), scene.sources[1].place()]);
     assert!(sources[0].2.unwrap().contains("sent nothing for 2 s"), "{sources:?}");
     scene.sources[0].kill();
+    scene.assert_arrived("s", &contents);
+}
+
+/// As over a huge dataset in which hardly anything has changed.
+#[test]
+fn a_send_that_says_nothing_after_its_first_record_is_not_taken_for_a_way_of_no_use() {
+    let scene = Scene::with_little_data(1);
+    let contents = scene.contents("s");
+    scene.sources[0].hold_after(FIRST_RECORD);
+    // Longer than a way may be quiet.
+    let mut cli = scene.begin(Way::Download, &["--stall", "11s"]);
+    scene.sources[0].wait_until_holding();
+    cli.wait_for_line("sent nothing for 11 s");
+    scene.sources[0].release();
+    let summary = Summary::of(cli.finish());
+    let sources = summary.json["sources"].as_array().unwrap();
+    assert!(sources.iter().all(|source| source["route"] == "direct"), "{}", summary.json);
+    assert!(!summary.stderr.contains("hardly anything"), "{}", summary.stderr);
     scene.assert_arrived("s", &contents);
 }
 

@@ -4,15 +4,14 @@ use std::fs;
 
 use tests::{Machine, Signal, Stray, until};
 
-/// Logs each call. Holds a stream back after as many blocks of 64 KiB as the file `hold` says,
-/// until that file is gone, and makes the file `holding` meanwhile. The process that is started
+/// Logs each call. Holds a stream back after as many bytes as the file `hold` says, until that file is gone, and makes the file `holding` meanwhile. The process that is started
 /// stays the one that sends.
 const HELD_BACK: &str = r#"
 echo "$@" >>"$DIR/zfs.log"
 if [ "$1" = send ] && [ "$2" != -nvP ] && [ -e "$DIR/hold" ]; then
     mkfifo "$DIR/pipe-$$"
     {
-        dd bs=64k count="$(cat "$DIR/hold")" iflag=fullblock 2>/dev/null
+        head -c "$(cat "$DIR/hold")"
         : >"$DIR/holding"
         while [ -e "$DIR/hold" ]; do sleep 0.05; done
         cat
@@ -20,9 +19,6 @@ if [ "$1" = send ] && [ "$2" != -nvP ] && [ -e "$DIR/hold" ]; then
     exec "$ZFS" "$@" >"$DIR/pipe-$$"
 fi
 exec "$ZFS" "$@""#;
-
-/// Bytes of a block as the script counts them.
-const BLOCK: u64 = 64 << 10;
 
 /// A machine that sends.
 pub(crate) struct Source {
@@ -81,9 +77,9 @@ impl Source {
         self.up
     }
 
-    /// Holds each stream back after about so many bytes.
+    /// Holds each stream back after so many bytes.
     pub(crate) fn hold_after(&self, bytes: u64) {
-        fs::write(self.machine.path("hold"), (bytes / BLOCK).max(1).to_string()).unwrap();
+        fs::write(self.machine.path("hold"), bytes.to_string()).unwrap();
     }
 
     /// Waits until a stream is held back.

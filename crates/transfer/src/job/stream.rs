@@ -18,7 +18,7 @@ use super::converge::Transfer;
 use super::round::Ready;
 use crate::failure::Trouble;
 use crate::guard::{Expected, Resumed};
-use crate::incoming::{self, Ended, Heard, Reception};
+use crate::incoming::{self, Ended, Reception};
 use crate::plan::Step;
 use crate::remote::Remote;
 use crate::stream_request::{Start, StreamRequest};
@@ -30,10 +30,6 @@ const STILL: Duration = Duration::from_secs(10 * 60);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a sender that has dropped the sink may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// A way over which fewer bytes have come may be one that is of no use.
-const BULK: u64 = 64 << 10;
-/// It is, if nothing came for so long before the stream was given up.
-const QUIET: Duration = Duration::from_secs(10);
 /// A source that stalled is given up to so many times as long the next time: it may be slow, not
 /// stuck.
 const MOST_PATIENCE: u32 = 32;
@@ -262,7 +258,7 @@ impl Transfer {
         }
         self.ledger.count(counted.get());
         if matches!(ended, Ended::Aborted | Ended::Stalled) && !cancel.is_cancelled() {
-            self.judge_way(&heard);
+            self.judge_way(&heard).await;
         }
         match (ended, sent) {
             (Ended::Complete(warnings), _) => {
@@ -296,18 +292,6 @@ impl Transfer {
                 "Run the command again.",
             ))),
         }
-    }
-
-    /// A way that lets a connection through and then hardly anything is not gone again. (Large packets may be
-    /// lost on it, all of them.)
-    fn judge_way(&mut self, heard: &Heard) {
-        let (Ok(line), Some(source)) = (self.line(), self.source.clone()) else { return };
-        if line.carried.get() + heard.bytes.get() >= BULK || heard.last.get().elapsed() < QUIET {
-            return;
-        }
-        let route = line.route;
-        self.ledger.avoid(&source, route);
-        self.note(format!("{}: hardly anything comes this way; another is tried", source.0));
     }
 
     /// Notes who sends, on what is there already; a first receive sets it by itself.

@@ -23,6 +23,8 @@ pub(super) struct Outgoing {
     pub(super) zfs: Zfs,
     pub(super) stream: Stream,
     pub(super) sink: byte_stream::Client,
+    /// Counts the bytes given to the connection, from 0.
+    pub(super) sent: Rc<Cell<u64>>,
     pub(super) throttle: Throttle,
     pub(super) cancel: CancellationToken,
     pub(super) _busy: Busy,
@@ -60,26 +62,23 @@ impl Outgoing {
         let process = self.zfs.send(&self.stream).map_err(|error| zfs_failure(&error))?;
         tracing::info!(%snapshot, "sending");
         let pumped = tokio::select! {
-            pumped = pump(&process, &self.sink, &self.throttle) => pumped,
+            pumped = pump(&process, &self.sink, &self.sent, &self.throttle) => pumped,
             () = self.cancel.cancelled() => Err(capnp::Error::disconnected("cancelled".into())),
         };
-        let bytes = match pumped {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                if let Err(error) = process.stop().await {
-                    tracing::warn!(%error, "cannot wait for zfs send");
-                }
-                tracing::info!(%snapshot, %error, "the receiver has gone");
-                return Err(Failure::from_exception("send", snapshot, &error));
+        if let Err(error) = pumped {
+            if let Err(error) = process.stop().await {
+                tracing::warn!(%error, "cannot wait for zfs send");
             }
-        };
+            tracing::info!(%snapshot, %error, "the receiver has gone");
+            return Err(Failure::from_exception("send", snapshot, &error));
+        }
         let warnings = process.finish().await.map_err(|error| zfs_failure(&error))?;
         if !warnings.is_empty() {
             tracing::warn!(%warnings, "zfs send");
         }
         let ended = self.sink.end_request().send().promise.await;
         ended.map_err(|error| Failure::from_exception("end the stream of", snapshot, &error))?;
-        Ok(bytes)
+        Ok(self.sent.get())
     }
 }
 
@@ -87,20 +86,21 @@ impl Outgoing {
 pub(crate) async fn pump(
     output: &impl Giver,
     sink: &byte_stream::Client,
+    sent: &Cell<u64>,
     throttle: &Throttle,
-) -> capnp::Result<u64> {
-    let mut total = 0;
+) -> capnp::Result<()> {
     loop {
         let count = output.ready().await?.min(CHUNK);
         if count == 0 {
-            return Ok(total);
+            return Ok(());
         }
         let count = throttle.take(count).await;
         let mut request = sink.write_request();
         // Straight into the message, from which it goes to the socket.
         let bytes = u32::try_from(count).unwrap_or(u32::MAX);
         output.take(request.get().init_bytes(bytes))?;
+        // Counted at once: while the window is full, it is on its way as well.
+        sent.set(sent.get() + count as u64);
         request.send().await?;
-        total += count as u64;
     }
 }
