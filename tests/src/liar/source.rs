@@ -117,6 +117,19 @@ impl source::Server for Source {
             Ok(())
         })
     }
+
+    async fn sent(
+        self: Rc<Self>,
+        _: source::SentParams,
+        mut results: source::SentResults,
+    ) -> Result<(), Error> {
+        let sent = self.0.tale.lock().expect("a tale").sent;
+        let sent = sent.ok_or_else(|| Error::unimplemented("no such method".into()))?;
+        outcome::write(results.get().init_outcome(), Ok(sent), |mut builder, bytes| {
+            builder.set_bytes(bytes);
+            Ok(())
+        })
+    }
 }
 
 fn asked(request: send_request::Reader<'_>) -> Result<Asked, Error> {

@@ -16,6 +16,8 @@ pub struct Tale {
     pub estimate: u64,
     /// The answer to `settings`: properties and their values.
     pub settings: Vec<(String, String)>,
+    /// The answer to `sent`; `None`: it doesn't know the question, as an older source.
+    pub sent: Option<u64>,
     /// What `send` does with the sink, in turn, by what it was asked for.
     pub steps: Arc<Steps>,
     /// How `send` goes on after that.
@@ -48,6 +50,7 @@ impl Default for Tale {
             open: Open::Dataset { kind: Kind::Filesystem, encrypted: false },
             estimate: 0,
             settings: Vec::new(),
+            sent: None,
             steps: Arc::new(|_| Vec::new()),
             then: Then::Answer,
         }
@@ -81,6 +84,12 @@ impl Tale {
     #[must_use]
     pub fn open(self, open: Open) -> Self {
         Self { open, ..self }
+    }
+
+    /// With this answer to `sent`.
+    #[must_use]
+    pub fn sent(self, sent: Option<u64>) -> Self {
+        Self { sent, ..self }
     }
 
     /// Through the tracker's relay.

@@ -110,3 +110,20 @@ fn lies_through_the_relay_are_found_out_alike() {
     scene.nothing_is_there(name);
     scene.truth_arrives(Way::Download, name);
 }
+
+#[test]
+fn a_way_over_which_less_comes_than_was_sent_is_avoided_and_of_an_older_source_any_silent_one() {
+    let scene = Scene::new(&[]);
+    let head = scene.stream.bytes()[..200].to_vec();
+    for (sent, is_avoided) in [(Some(1 << 20), true), (None, true), (Some(200), false)] {
+        let tale = Tale::of([Step::Write(head.clone())]).then(Then::Hang).sent(sent);
+        scene.liar.tell(tale);
+        let words = scene.command(Way::Download, &format!("silent-{is_avoided}"));
+        let words = words.iter().map(String::as_str).chain(AT_ONCE);
+        // Longer than a way may be quiet.
+        let words: Vec<&str> = words.chain(["--stall", "11s"]).collect();
+        let ran = scene.receiver.start_cli(&words).finish().expect(1);
+        let told = ran.stderr.contains("hardly anything comes this way");
+        assert_eq!(told, is_avoided, "{sent:?}: {}", ran.stderr);
+    }
+}
