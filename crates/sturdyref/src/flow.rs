@@ -23,9 +23,10 @@ pub(crate) struct Flow(Rc<Stream>);
 struct Stream {
     window: RefCell<Window>,
     began: Instant,
-    /// The stream's part of what the process has for windows.
+    /// The stream's part of what the process has for windows beyond what each begins with.
     share: Share,
-    most: usize,
+    /// By how much the window may grow, however large that part is.
+    most_growth: usize,
     bulk: Option<Rc<Bulk>>,
     /// While the window is full.
     held_back: RefCell<Option<HeldBack>>,
@@ -46,7 +47,7 @@ impl Flow {
             window: RefCell::new(Window::new(limits.window)),
             began: Instant::now(),
             share: limits.memory.share(),
-            most: limits.most_window,
+            most_growth: limits.most_window.saturating_sub(limits.window),
             bulk,
             held_back: RefCell::default(),
             failed: RefCell::default(),
@@ -66,11 +67,11 @@ impl Stream {
         self.open.set(self.open.get() - 1);
         match answer {
             Ok(sent) => {
-                let most = self.most.min(self.share.bytes());
+                let growth = self.most_growth.min(self.share.bytes());
                 if let Some(bulk) = &self.bulk {
                     bulk.arrived(sent.bytes());
                 }
-                self.window.borrow_mut().answered(self.now(), sent, most);
+                self.window.borrow_mut().answered(self.now(), sent, growth);
             }
             Err(error) => {
                 self.failed.borrow_mut().get_or_insert(error);

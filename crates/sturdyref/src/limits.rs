@@ -34,8 +34,9 @@ pub struct Limits {
     /// The most that a stream may have in flight. Not more than the peer lets unanswered: its socket would stand
     /// full for as long as it is busy, and the system takes that for a dead link.
     pub most_window: usize,
-    /// What the streams of all connections with these limits may have in flight together, beyond the first
-    /// [`window`](Self::window) of each.
+    /// What the windows of all streams of connections with these limits may have together, beyond the first
+    /// [`window`](Self::window) of each. In flight may be up to two messages more on each stream, since one more
+    /// than fits is sent, whole.
     pub memory: Memory,
     /// Whether a connection that is dialled carries bulk from here. (One that is accepted does if it is moved to a
     /// worker.) It then uses the congestion control BBR, where the system has it and it is measured to be faster.

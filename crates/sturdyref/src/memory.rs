@@ -1,9 +1,10 @@
-//! What a process has for the windows of its streams, shared evenly by those that there are.
+//! What a process has for the windows of its streams beyond what each begins with, shared evenly by those that
+//! there are. What a window begins with is always there, however many streams there are: without it none would move.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes for windows; clones share them.
+/// Bytes by which windows may grow; clones share them.
 #[derive(Debug, Clone)]
 pub struct Memory {
     bytes: usize,

@@ -132,8 +132,8 @@ impl Window {
         Sent { bytes, at: now, delivered, delivered_at, answered_sent_at }
     }
 
-    /// It is answered. The window is never larger than `most`.
-    pub(crate) fn answered(&mut self, now: Duration, sent: Sent, most: usize) {
+    /// It is answered. The window is larger by `growth` at most than what it began with.
+    pub(crate) fn answered(&mut self, now: Duration, sent: Sent, growth: usize) {
         self.in_flight -= sent.bytes;
         self.delivered += sent.bytes as u64;
         self.delivered_at = now;
@@ -160,7 +160,7 @@ impl Window {
         }
         let gain = if self.drained_at.is_some() { DRAIN } else { GAIN };
         if let Some(bytes) = self.path_holds(gain) {
-            self.size = (bytes as usize).clamp(self.least, most.max(self.least));
+            self.size = (bytes as usize).clamp(self.least, self.least + growth);
         }
     }
 

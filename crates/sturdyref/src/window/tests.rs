@@ -64,7 +64,7 @@ impl Path {
             }
             let (at, sent) = answers.pop_front().expect("something is in flight");
             now = at;
-            window.answered(now, sent, MOST);
+            window.answered(now, sent, MOST - LEAST);
             if now >= warm {
                 delivered += MESSAGE;
                 largest = largest.max(window.size);
@@ -124,10 +124,13 @@ fn it_begins_small_and_is_never_larger_than_allowed() {
     }
     assert_eq!(window.in_flight(), LEAST + MESSAGE);
     for (now, sent) in (1..).zip(sent) {
-        window.answered(Duration::from_secs(1) + Duration::from_nanos(now), sent, 3 * LEAST / 2);
+        window.answered(Duration::from_secs(1) + Duration::from_nanos(now), sent, LEAST / 2);
     }
     assert!(window.size <= 3 * LEAST / 2);
     assert!(window.size > LEAST, "it has not grown");
+    let sent = window.sent(Duration::from_secs(2), MESSAGE);
+    window.answered(Duration::from_secs(3), sent, 0);
+    assert_eq!(window.size, LEAST, "what it began with is always there");
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn a_path_that_becomes_longer_is_filled_again() {
         }
         let (at, sent) = in_flight.pop_front().expect("something is in flight");
         now = at.max(now);
-        window.answered(now, sent, MOST);
+        window.answered(now, sent, MOST - LEAST);
         if now >= Duration::from_secs(50) {
             delivered += MESSAGE;
         }
