@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 thread_local! {
     /// Where this thread's transfers wait.
-    static AWAITED: RefCell<HashMap<IdDigest, oneshot::Sender<Guest>>> = RefCell::default();
+    static AWAITED: RefCell<HashMap<IdDigest, Waiting>> = RefCell::default();
 }
 
 /// The guests that a machine's transfers expect.
@@ -33,16 +33,26 @@ struct Expected {
     worker: Worker,
 }
 
-/// A sender that has come. Its connection is closed when this is dropped.
-pub(crate) struct Guest {
-    pub(crate) source: source::Client,
-    peer: Peer,
+/// A transfer that waits for a guest.
+struct Waiting {
+    arrived: oneshot::Sender<Guest>,
+    /// Once the guest has come, and until it has brought something: it goes when nobody waits any more.
+    visit: Option<Visit>,
 }
 
-impl Drop for Guest {
+/// A connection that somebody has come by. It is closed when this is dropped.
+struct Visit(Peer);
+
+impl Drop for Visit {
     fn drop(&mut self) {
-        self.peer.hang_up();
+        self.0.hang_up();
     }
+}
+
+/// A sender that has come, and brought its source. Its connection is closed when this is dropped.
+pub(crate) struct Guest {
+    pub(crate) source: source::Client,
+    _visit: Option<Visit>,
 }
 
 /// Waits for one guest; it is expected as long as this lives.
@@ -67,7 +77,8 @@ impl Guests {
     ) -> Awaited {
         let digest = id.digest();
         let (arrived, guest) = oneshot::channel();
-        AWAITED.with_borrow_mut(|awaited| awaited.insert(digest, arrived));
+        let waiting = Waiting { arrived, visit: None };
+        AWAITED.with_borrow_mut(|awaited| awaited.insert(digest, waiting));
         self.expected().insert(digest, Expected { sender, worker });
         Awaited { guests: self.clone(), digest, guest }
     }
@@ -100,7 +111,7 @@ impl Awaited {
 impl Drop for Awaited {
     fn drop(&mut self) {
         self.guests.expected().remove(&self.digest);
-        AWAITED.with_borrow_mut(|awaited| awaited.remove(&self.digest));
+        let _ = take(self.digest);
     }
 }
 
@@ -111,16 +122,23 @@ impl Restorer for Guests {
     }
 }
 
-fn meet(digest: IdDigest, peer: Peer) -> Client {
-    let arrived = AWAITED.with_borrow_mut(|awaited| awaited.remove(&digest));
-    let meeting = Meeting { peer, arrived: RefCell::new(arrived) };
-    capnp_rpc::new_client::<meeting::Client, _>(meeting).client
+/// Whoever waits under this id, to be found by nobody else any more.
+fn take(digest: IdDigest) -> Option<Waiting> {
+    AWAITED.with_borrow_mut(|awaited| awaited.remove(&digest))
 }
 
-struct Meeting {
-    peer: Peer,
-    arrived: RefCell<Option<oneshot::Sender<Guest>>>,
+fn meet(digest: IdDigest, peer: Peer) -> Client {
+    let visit = Visit(peer);
+    AWAITED.with_borrow_mut(|awaited| {
+        // Where nobody waits any more, the visit is over at once.
+        if let Some(waiting) = awaited.get_mut(&digest) {
+            waiting.visit = Some(visit);
+        }
+    });
+    capnp_rpc::new_client::<meeting::Client, _>(Meeting(digest)).client
 }
+
+struct Meeting(IdDigest);
 
 impl meeting::Server for Meeting {
     async fn bring(
@@ -130,13 +148,27 @@ impl meeting::Server for Meeting {
     ) -> Result<(), Error> {
         let source = params.get()?.get_source()?;
         let left = || Error::failed("the receiver does not wait any more".to_owned());
-        let arrived = self.arrived.take().ok_or_else(left)?;
-        arrived.send(Guest { source, peer: self.peer.clone() }).map_err(|_| left())
+        let Waiting { arrived, visit } = take(self.0).ok_or_else(left)?;
+        arrived.send(Guest { source, _visit: visit }).map_err(|_| left())
+    }
+}
+
+/// The guest has left: if it has brought nothing, it won't any more, and whoever waits is told.
+impl Drop for Meeting {
+    fn drop(&mut self) {
+        let _ = take(self.0);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use sturdyref::{Auth, ConnectError, Connection, Listener, Security, SturdyRef};
+    use tokio::task::LocalSet;
+    use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
 
     fn peer(key: u8) -> Peer {
@@ -160,6 +192,64 @@ mod tests {
         let let_in = Guests::restore(&guests, id.as_bytes(), &peer(7));
         assert!(matches!(let_in, Some(Ok(Restored::On(..)))));
         assert!(Guests::restore(&guests, id.as_bytes(), &peer(7)).is_none());
+    }
+
+    /// A listener on this thread that lets these guests in; whom they are to dial.
+    fn listen(guests: &Guests, id: ObjectId) -> SturdyRef {
+        let any_port = "tcp:127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(&any_port, Security::Insecure).unwrap();
+        let address = listener.local_address().clone();
+        let served = listener.serve(Rc::new(guests.clone()), CancellationToken::new());
+        tokio::task::spawn_local(served);
+        SturdyRef { auth: Auth::Insecure, address, id }
+    }
+
+    async fn dial(meeting: &SturdyRef) -> Result<Connection, ConnectError> {
+        let deadline = Duration::from_secs(30);
+        sturdyref::connect(meeting, &Security::Insecure, deadline).await
+    }
+
+    async fn is_closed(connection: &Connection) {
+        timeout(Duration::from_secs(30), connection.closed()).await.expect("it is still open");
+    }
+
+    #[tokio::test]
+    async fn who_has_come_and_brings_nothing_is_sent_away_once_nobody_waits() {
+        let here = LocalSet::new();
+        let meet = async {
+            let (guests, worker) = (Guests::default(), Worker::spawn("receive").unwrap());
+            let id = ObjectId::random().unwrap();
+            let ((tell, told), (give_up, given_up)) = (oneshot::channel(), oneshot::channel());
+            let receiver = (guests.clone(), id.clone(), worker.clone());
+            worker.run(move || async move {
+                let (guests, id, worker) = receiver;
+                let awaited = guests.expect(&id, None, worker);
+                tell.send(()).unwrap();
+                given_up.await.unwrap();
+                drop(awaited);
+            });
+            told.await.unwrap();
+            let connection = dial(&listen(&guests, id)).await.unwrap();
+            give_up.send(()).unwrap();
+            is_closed(&connection).await;
+        };
+        here.run_until(meet).await;
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_nobody_waits_any_more_is_sent_away() {
+        let here = LocalSet::new();
+        let meet = async {
+            let (guests, worker) = (Guests::default(), Worker::spawn("receive").unwrap());
+            let id = ObjectId::random().unwrap();
+            // Let in by the listener, with nobody on the transfer's thread.
+            guests.expected().insert(id.digest(), Expected { sender: None, worker });
+            match dial(&listen(&guests, id)).await {
+                Ok(connection) => is_closed(&connection).await,
+                Err(error) => assert!(error.is_lost(), "{error}"),
+            }
+        };
+        here.run_until(meet).await;
     }
 
     #[test]
