@@ -9,9 +9,11 @@ use schema::broker_capnp::{dialler, meeting};
 use schema::text::chain;
 use schema::wire::parse;
 use schema::{Code, Failure, outcome};
-use sturdyref::{Address, Auth, Fingerprint, Limits, Security, SturdyRef, Worker};
+use sturdyref::{Address, Auth, Connection, Fingerprint, Limits, Security, SturdyRef, Worker};
 use tokio::sync::oneshot;
-use transfer::dial::{self, NotDialled};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use transfer::dial::{self, NotDialled, TO_MEET};
 use transfer::outgoing::Tasks;
 
 use crate::control::Control;
@@ -122,31 +124,46 @@ async fn dial(
     let tracker = tasks.tracker.clone();
     worker.run(move || {
         tracker.track_future(async move {
-            let connection = match dial::dial(&meeting, &security, &limits, |_| ()).await {
-                Ok((connection, ())) => connection,
-                Err(error) => {
-                    let _ = answer.send(Err(why(error)));
-                    return;
-                }
+            let late = |_| Err(unreachable("it has not answered in time"));
+            let met = timeout(TO_MEET, meet(&meeting, &security, &limits, source));
+            let met = tokio::select! {
+                met = met => met.unwrap_or_else(late),
+                () = tasks.shutdown.cancelled() => Err(unreachable("the agent is stopping")),
             };
-            let place: meeting::Client = connection.target();
-            let mut request = place.bring_request();
-            let (source, released) = source();
-            request.get().set_source(source);
-            let brought = request.send().promise.await.map(drop).map_err(unreachable);
-            let arrived = brought.is_ok();
-            let _ = answer.send(brought);
-            if arrived {
-                tokio::select! {
-                    () = connection.closed() => {}
-                    // The receiver has gone.
-                    () = released.cancelled() => {}
-                    () = tasks.shutdown.cancelled() => {}
+            match met {
+                Err(failure) => {
+                    let _ = answer.send(Err(failure));
+                }
+                Ok((connection, released)) => {
+                    let _ = answer.send(Ok(()));
+                    tokio::select! {
+                        () = connection.closed() => {}
+                        // The receiver has gone.
+                        () = released.cancelled() => {}
+                        () = tasks.shutdown.cancelled() => {}
+                    }
                 }
             }
         })
     });
     result.await.unwrap_or_else(|_| Err(unreachable("the connection's thread has ended")))
+}
+
+/// Dials a meeting and brings the source there; the connection, and what is cancelled when nobody holds
+/// the source any more.
+async fn meet(
+    meeting: &[SturdyRef],
+    security: &Security,
+    limits: &Limits,
+    source: MakeSource,
+) -> Result<(Connection, CancellationToken), Failure> {
+    let (connection, ()) = dial::dial(meeting, security, limits, |_| ()).await.map_err(why)?;
+    let place: meeting::Client = connection.target();
+    let mut request = place.bring_request();
+    let (source, released) = source();
+    request.get().set_source(source);
+    request.send().promise.await.map_err(unreachable)?;
+    Ok((connection, released))
 }
 
 /// Somebody who is there and is another is not gone round.
@@ -159,7 +176,94 @@ fn why(error: NotDialled) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use schema::source_capnp::source;
+    use sturdyref::{Listener, ObjectId, Peer, RestoreError, Restored, Restorer};
+    use tokio::sync::Notify;
+    use tokio::task::LocalSet;
+
     use super::*;
+
+    struct NoSource;
+
+    impl source::Server for NoSource {}
+
+    fn no_source() -> MakeSource {
+        Box::new(|| (capnp_rpc::new_client(NoSource), CancellationToken::new()))
+    }
+
+    /// A receiver's meeting at which nothing is ever answered. Tells when something is brought.
+    #[derive(Clone, Default)]
+    struct Silent(Rc<Notify>);
+
+    impl meeting::Server for Silent {
+        async fn bring(
+            self: Rc<Self>,
+            _: meeting::BringParams,
+            _: meeting::BringResults,
+        ) -> capnp::Result<()> {
+            self.0.notify_one();
+            std::future::pending().await
+        }
+    }
+
+    impl Restorer for Silent {
+        fn restore(&self, _: &[u8], _: &Peer) -> Result<Restored, RestoreError> {
+            let meeting: meeting::Client = capnp_rpc::new_client(self.clone());
+            Ok(Restored::Here(meeting.client))
+        }
+    }
+
+    impl Silent {
+        /// Listens on this thread; what is to be dialled.
+        fn listen(&self) -> Vec<SturdyRef> {
+            let any_port = "tcp:127.0.0.1:0".parse().unwrap();
+            let listener = Listener::bind(&any_port, Security::Insecure).unwrap();
+            let address = listener.local_address().clone();
+            let served = listener.serve(Rc::new(self.clone()), CancellationToken::new());
+            tokio::task::spawn_local(served);
+            vec![SturdyRef { auth: Auth::Insecure, address, id: ObjectId::random().unwrap() }]
+        }
+    }
+
+    async fn nothing_is_left(tasks: &Tasks) {
+        tasks.tracker.close();
+        let gone = timeout(Duration::from_secs(30), tasks.tracker.wait()).await;
+        gone.expect("the connection is still there");
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_never_answers_is_left() {
+        let here = LocalSet::new();
+        let bring = async {
+            let (receiver, tasks) = (Silent::default(), Tasks::default());
+            let socket = (Security::Insecure, Limits::default());
+            let dialled = dial(receiver.listen(), socket, no_source(), tasks.clone());
+            let dialled = timeout(Duration::from_secs(30), dialled).await.expect("it still waits");
+            let failure = dialled.unwrap_err();
+            assert_eq!(failure.code, Code::Unreachable, "{failure}");
+            nothing_is_left(&tasks).await;
+        };
+        here.run_until(bring).await;
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_is_told_to_stop_waits_for_no_receiver() {
+        let here = LocalSet::new();
+        let bring = async {
+            let (receiver, tasks) = (Silent::default(), Tasks::default());
+            let socket = (Security::Insecure, Limits::default());
+            let dialled = dial(receiver.listen(), socket, no_source(), tasks.clone());
+            let dialled = tokio::task::spawn_local(dialled);
+            receiver.0.notified().await;
+            tasks.shutdown.cancel();
+            nothing_is_left(&tasks).await;
+            let failure = dialled.await.unwrap().unwrap_err();
+            assert!(failure.to_string().contains("the agent is stopping"), "{failure}");
+        };
+        here.run_until(bring).await;
+    }
 
     #[test]
     fn nobody_is_dialled_but_the_receiver_that_the_ticket_is_for() {

@@ -25,6 +25,8 @@ pub const DIAL_DEADLINE: Duration = Duration::from_secs(3);
 /// How long one side may dial the other in all. Both together, the relay is asked for after 14 s at most.
 const DIAL_IN_ALL: Duration = Duration::from_secs(6);
 /// How long the sender may take to dial, and to bring what it has.
+pub const TO_MEET: Duration = Duration::from_secs(7);
+/// How long the receiver waits for that: whether it was in vain is settled before it goes another way.
 pub(crate) const DIALLED_BY_SENDER: Duration = Duration::from_secs(8);
 /// Who has more addresses than this only wastes the other's time.
 const MOST_PATHS: usize = 8;
