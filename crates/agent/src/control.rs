@@ -8,7 +8,7 @@ use schema::broker_capnp::dialler;
 use schema::hold::{self, Unasked};
 use schema::wire::{length, parse};
 use schema::{Code, Failure, Location, Machine, outcome};
-use sturdyref::{Auth, Fingerprint, Limits, Security, SturdyRef};
+use sturdyref::{Auth, Fingerprint, IdDigest, Limits, Security, SturdyRef};
 use tokio::sync::watch;
 use transfer::holds::{self, Holds};
 use transfer::job::{Job, Permits};
@@ -67,7 +67,7 @@ impl Control {
         &self,
         pool: PoolName,
         params: agent::offer_params::Reader<'_>,
-    ) -> capnp::Result<Result<(Vec<SturdyRef>, Ticket), Failure>> {
+    ) -> capnp::Result<Result<(Vec<SturdyRef>, IdDigest), Failure>> {
         let receiver = match params.get_receiver()? {
             [] => None,
             bytes => Some(Fingerprint(
@@ -82,8 +82,7 @@ impl Control {
             let dataset = DatasetName::new(pool, path).map_err(|error| {
                 Failure::new(Code::Usage, "send", "", error, "Give a shorter name.")
             })?;
-            let ticket = Ticket { dataset, receiver, may_snapshot };
-            Ok((self.tickets.mint(ticket.clone())?, ticket))
+            self.tickets.mint(Ticket { dataset, receiver, may_snapshot })
         }))
     }
 

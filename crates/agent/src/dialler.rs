@@ -1,15 +1,15 @@
 //! The way round: this agent dials out, to its receiver where that can't reach it, else to the tracker.
 
-use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
-use std::time::Instant;
 
 use schema::broker_capnp::{dialler, meeting};
 use schema::text::chain;
 use schema::wire::parse;
 use schema::{Code, Failure, outcome};
-use sturdyref::{Address, Auth, Connection, Fingerprint, Limits, Security, SturdyRef, Worker};
+use sturdyref::{
+    Address, Auth, Connection, Fingerprint, IdDigest, Limits, Security, SturdyRef, Worker,
+};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -17,27 +17,20 @@ use transfer::dial::{self, NotDialled, TO_MEET};
 use transfer::outgoing::Tasks;
 
 use crate::control::Control;
-use crate::tickets::{MakeSource, Ticket, VALID};
+use crate::tickets::{MakeSource, Ticket};
 
 /// Brings a ticket's source to a meeting, for a receiver that can't dial us: as long as the ticket itself
 /// is good, at the receiver, and where that fails, at the tracker.
 pub(crate) struct Dialler {
     control: Rc<Control>,
-    /// Until it is used.
-    ticket: RefCell<Option<Ticket>>,
-    until: Instant,
+    /// What `Tickets` knows it by.
+    ticket: IdDigest,
 }
 
 impl Dialler {
     /// For a ticket that was just minted.
-    pub(crate) fn new(control: Rc<Control>, ticket: Ticket) -> Self {
-        let (ticket, until) = (RefCell::new(Some(ticket)), Instant::now() + VALID);
-        Self { control, ticket, until }
-    }
-
-    fn ticket(&self) -> Result<Ticket, Failure> {
-        let ticket = self.ticket.borrow().clone().filter(|_| Instant::now() < self.until);
-        ticket.ok_or_else(|| not_dialled("the ticket was used or has expired"))
+    pub(crate) fn new(control: Rc<Control>, ticket: IdDigest) -> Self {
+        Self { control, ticket }
     }
 
     async fn dial_tracker(&self, meeting: SturdyRef) -> Result<(), Failure> {
@@ -45,31 +38,37 @@ impl Dialler {
         if meeting.auth != self.control.tracker {
             return Err(not_dialled("it is not at the tracker"));
         }
-        let ticket = self.ticket()?;
-        self.ticket.take();
         // The tracker keeps less for each.
         let usual = Limits::default();
         let limits = Limits { most_window: usual.most_window, ..self.control.limits.clone() };
-        self.dial(vec![meeting], &ticket, limits).await
+        self.bring(|_| vec![meeting], limits).await
     }
 
     async fn dial_receiver(&self, mut meeting: Vec<SturdyRef>) -> Result<(), Failure> {
-        let ticket = self.ticket()?;
-        meeting.retain(|it| is_of(ticket.receiver, it));
-        self.dial(meeting, &ticket, self.control.limits.clone()).await?;
-        self.ticket.take();
-        Ok(())
+        let of_receiver = |ticket: &Ticket| {
+            meeting.retain(|it| is_of(ticket.receiver, it));
+            meeting
+        };
+        self.bring(of_receiver, self.control.limits.clone()).await
     }
 
-    async fn dial(
+    /// Brings the ticket's source to one of these. The ticket is good for one source: meanwhile nobody else
+    /// can use it, and nobody at all once this has succeeded.
+    async fn bring(
         &self,
-        meeting: Vec<SturdyRef>,
-        ticket: &Ticket,
+        meeting: impl FnOnce(&Ticket) -> Vec<SturdyRef>,
         limits: Limits,
     ) -> Result<(), Failure> {
         let Control { security, tasks, tickets, .. } = &*self.control;
+        let used = || not_dialled("the ticket was used or has expired");
+        let valid = tickets.take(&self.ticket).ok_or_else(used)?;
+        let source = tickets.source(&valid.ticket);
         let socket = (security.clone(), limits);
-        dial(meeting, socket, tickets.source(ticket), tasks.clone()).await
+        let dialled = dial(meeting(&valid.ticket), socket, source, tasks.clone()).await;
+        if dialled.is_err() {
+            tickets.put_back(self.ticket, valid);
+        }
+        dialled
     }
 }
 

@@ -24,7 +24,7 @@ use transfer::outgoing::{self, Tasks};
 use zfs::{DatasetName, Zfs};
 
 /// From a ticket's making to its use.
-pub(crate) const VALID: Duration = Duration::from_secs(60);
+const VALID: Duration = Duration::from_secs(60);
 
 /// What a ticket is for.
 #[derive(Clone, Debug)]
@@ -37,8 +37,10 @@ pub(crate) struct Ticket {
     pub(crate) may_snapshot: bool,
 }
 
-struct Valid {
-    ticket: Ticket,
+/// A ticket that can be used until then.
+#[derive(Debug)]
+pub(crate) struct Valid {
+    pub(crate) ticket: Ticket,
     until: Instant,
 }
 
@@ -81,22 +83,34 @@ impl Tickets {
         Entrance::Listener { guests, at, security }
     }
 
-    /// Makes a ticket; gives the sturdyrefs to use it with.
-    pub(crate) fn mint(&self, ticket: Ticket) -> Result<Vec<SturdyRef>, Failure> {
+    /// Makes a ticket; gives the sturdyrefs to use it with, and what it is known by here.
+    pub(crate) fn mint(&self, ticket: Ticket) -> Result<(Vec<SturdyRef>, IdDigest), Failure> {
         let id = ObjectId::random().map_err(|error| {
             Failure::new(Code::Failed, "make a ticket for", &ticket.dataset, error, "")
         })?;
         let now = Instant::now();
+        let digest = id.digest();
         let mut valid = self.valid.borrow_mut();
         valid.retain(|_, other| other.until > now);
-        valid.insert(id.digest(), Valid { ticket, until: now + VALID });
+        valid.insert(digest, Valid { ticket, until: now + VALID });
         let address = self.address.borrow();
         let sturdyref = |address: &Address| SturdyRef {
             auth: self.auth,
             address: address.clone(),
             id: id.clone(),
         };
-        Ok(address.iter().map(sturdyref).collect())
+        Ok((address.iter().map(sturdyref).collect(), digest))
+    }
+
+    /// Takes a ticket for use by this agent itself, which dials its receiver: nobody else can use it then.
+    pub(crate) fn take(&self, digest: &IdDigest) -> Option<Valid> {
+        let valid = self.valid.borrow_mut().remove(digest);
+        valid.filter(|valid| valid.until > Instant::now())
+    }
+
+    /// Makes a ticket good again that was taken in vain, for what is left of its time.
+    pub(crate) fn put_back(&self, digest: IdDigest, valid: Valid) {
+        self.valid.borrow_mut().insert(digest, valid);
     }
 
     /// Takes a ticket for use, by a receiver that showed this key.
@@ -169,7 +183,7 @@ mod tests {
             receiver: Some(Fingerprint([7; 32])),
             may_snapshot: false,
         };
-        tickets.mint(ticket).unwrap().remove(0).id
+        tickets.mint(ticket).unwrap().0.remove(0).id
     }
 
     #[test]
@@ -181,6 +195,22 @@ mod tests {
         assert_eq!(tickets.redeem(id.as_bytes(), &peer(7)).unwrap().dataset.to_string(), "tank/a");
         let again = tickets.redeem(id.as_bytes(), &peer(7));
         assert!(matches!(again, Err(RestoreError::Unknown)), "{again:?}");
+    }
+
+    #[test]
+    fn a_ticket_is_for_whoever_uses_it_first_the_receiver_or_this_agent() {
+        let tickets = tickets();
+        let id = mint(&tickets);
+        tickets.redeem(id.as_bytes(), &peer(7)).unwrap();
+        assert!(tickets.take(&id.digest()).is_none());
+
+        let id = mint(&tickets);
+        let taken = tickets.take(&id.digest()).unwrap();
+        assert!(tickets.take(&id.digest()).is_none());
+        let late = tickets.redeem(id.as_bytes(), &peer(7));
+        assert!(matches!(late, Err(RestoreError::Unknown)), "{late:?}");
+        tickets.put_back(id.digest(), taken);
+        tickets.redeem(id.as_bytes(), &peer(7)).unwrap();
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub(crate) async fn reach(
     };
     let mut tried = Vec::new();
     let wish = Reach { place: place.clone(), dataset: dataset.clone(), receiver, may_snapshot };
-    let mut offered = broker.reach(wish).await?;
+    let mut offered = broker.reach(wish.clone()).await?;
     offered.retain(|target| may_dial(target, receiver.is_some()));
     if !avoided.contains(&Route::Direct) {
         match dial(&offered, &security, &receiving(), open).await {
@@ -93,6 +93,8 @@ pub(crate) async fn reach(
             Err(NotDialled::Final(error)) => return Err(not_reached(place, &error)),
             Err(NotDialled::Unreachable(reasons)) => tried.extend(reasons),
         }
+        // A ticket is good for one connection, and one that was too slow may have used it.
+        broker.reach(wish).await?;
     }
     // A sender that is not to be dialled at all shows no key by which it could be known.
     let sender = offered.first().map(|target| target.auth);
