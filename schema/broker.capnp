@@ -33,7 +33,8 @@ interface Rendezvous {
   # Has the sender meet the receiver at the tracker.
 
   dialReceiver @1 (uris :List(Text)) -> (outcome :Answer.Outcome(Answer.Nothing));
-  # Has the sender dial the receiver, which awaits it: once, and before `relay`. For `uris` see Dialler.
+  # Has the sender dial the receiver, which awaits it: once, and before `relay`. For `uris` see Dialler. Of these only
+  # those are passed on at which the receiver can be, by where it comes from.
 }
 
 struct Relay {
@@ -50,7 +51,7 @@ interface Dialler {
 
   dialReceiver @1 (uris :List(Text)) -> (outcome :Answer.Outcome(Answer.Nothing));
   # The same at the receiver. `uris` are sturdyrefs of one Meeting, to be dialled in this order; only
-  # those count that pin the key that the offer is for. Secret.
+  # those count that pin the key that the offer is for, and are somewhere that others could dial, too. Secret.
 }
 
 interface Meeting {

@@ -75,6 +75,13 @@ pub(crate) fn used(place: &Place) -> Failure {
     Failure::new(Code::Refused, "bring data from", place, "this offer was used already", remedy)
 }
 
+/// A receiver names addresses, none of which it comes from.
+pub(crate) fn elsewhere(place: &Place) -> Failure {
+    let reason = "the tracker sees this machine at another address than it has itself";
+    let remedy = "See to it that the machines can reach each other, or the tracker's address.";
+    Failure::new(Code::Unreachable, "be dialled from", place, reason, remedy)
+}
+
 /// A text that should be a name, and isn't.
 pub(crate) fn illegal(operation: &str, text: &str, error: impl std::fmt::Display) -> Failure {
     Failure::new(Code::Usage, operation, text, error, "Check how it is written.")

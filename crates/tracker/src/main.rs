@@ -19,6 +19,7 @@ mod run;
 mod serve;
 mod tracker;
 mod updates;
+mod whereabouts;
 
 use std::process::ExitCode;
 

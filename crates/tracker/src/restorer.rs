@@ -28,9 +28,13 @@ impl Restorer for FrontDesk {
                 let server = Location { tracker, grant, location, peer: peer.clone() };
                 capnp_rpc::new_client::<location::Client, _>(server).client
             }
-            Role::User => capnp_rpc::new_client::<user::Client, _>(Door { tracker, grant }).client,
+            Role::User => {
+                let server = Door { tracker, grant, peer: peer.clone() };
+                capnp_rpc::new_client::<user::Client, _>(server).client
+            }
             Role::Admin => {
-                capnp_rpc::new_client::<admin::Client, _>(Door { tracker, grant }).client
+                let server = Door { tracker, grant, peer: peer.clone() };
+                capnp_rpc::new_client::<admin::Client, _>(server).client
             }
         }))
     }

@@ -19,12 +19,15 @@ use crate::failures;
 use crate::issuer::Grant;
 use crate::line::Line;
 use crate::tracker::Tracker;
+use crate::whereabouts::Receiver;
 
 /// One dataset of the fleet, to whoever receives it.
 pub(crate) struct Broker {
     pub(crate) tracker: Rc<Tracker>,
     pub(crate) grant: Grant,
     pub(crate) name: DatasetPath,
+    /// Who has it.
+    pub(crate) receiver: Receiver,
 }
 
 /// An agent's answer to being asked for a ticket.
@@ -55,7 +58,7 @@ impl broker::Server for Broker {
         let params = params.get()?;
         let place = wire::read_place(params.get_place()?)?;
         let dataset = wire::parse(params.get_dataset()?)?;
-        let receiver = self.receiver(params.get_receiver()?)?;
+        let receiver = self.key(params.get_receiver()?)?;
         let asked = self.ask(&place, &dataset, receiver, params.get_may_snapshot()).await;
         let asked = answer(asked)?;
         let offered = match &asked {
@@ -71,7 +74,8 @@ impl broker::Server for Broker {
                 grant: self.grant.clone(),
                 line: Rc::clone(line),
                 place,
-                receiver,
+                key: receiver,
+                receiver: self.receiver.clone(),
                 dialler: RefCell::new(Some(ticket.get_dialler()?)),
                 dialled: Cell::new(false),
             };
@@ -96,7 +100,7 @@ impl broker::Server for Broker {
 
 impl Broker {
     /// The key that the receiver will show: none without TLS, and never none with it.
-    fn receiver(&self, bytes: &[u8]) -> Result<Option<Fingerprint>, Error> {
+    fn key(&self, bytes: &[u8]) -> Result<Option<Fingerprint>, Error> {
         match (self.tracker.issuer.auth, <[u8; 32]>::try_from(bytes)) {
             (_, Ok(fingerprint)) => Ok(Some(Fingerprint(fingerprint))),
             (Auth::Insecure, Err(_)) if bytes.is_empty() => Ok(None),

@@ -7,6 +7,7 @@ use capnp::Error;
 use catalogue::MachineId;
 use schema::user_capnp::{admin, fleet, user};
 use schema::{outcome, wire};
+use sturdyref::Peer;
 
 use super::answer::{NoAnswer, answer};
 use super::fleet::Fleet;
@@ -18,6 +19,8 @@ use crate::tracker::{NotSaved, Tracker};
 pub(crate) struct Door {
     pub(crate) tracker: Rc<Tracker>,
     pub(crate) grant: Grant,
+    /// Who has come.
+    pub(crate) peer: Peer,
 }
 
 impl user::Server for Door {
@@ -29,7 +32,8 @@ impl user::Server for Door {
         let hello = outcome::check_hello(params.get()?.get_hello()?, "tracker")?;
         let checked = hello.and_then(|()| self.tracker.check(&self.grant));
         outcome::write(results.get().init_outcome(), checked, |mut opened, ()| {
-            let fleet = Fleet { tracker: self.tracker.clone(), grant: self.grant.clone() };
+            let (tracker, grant) = (self.tracker.clone(), self.grant.clone());
+            let fleet = Fleet { tracker, grant, peer: self.peer.clone() };
             opened.set_fleet(capnp_rpc::new_client::<fleet::Client, _>(fleet));
             Ok(())
         })

@@ -11,6 +11,7 @@ use schema::hold_capnp::hold_sink;
 use schema::transfer_capnp::{copy_request, started, transfer};
 use schema::user_capnp::{fleet, query};
 use schema::{Failure, outcome, wire};
+use sturdyref::Peer;
 use tokio::sync::oneshot;
 use zfs::{DatasetPath, SnapshotName};
 
@@ -22,6 +23,7 @@ use crate::clock::now;
 use crate::failures;
 use crate::issuer::Grant;
 use crate::tracker::Tracker;
+use crate::whereabouts::Receiver;
 
 /// So many replicas are copied out of the catalogue at a time.
 const PAGE: usize = 1000;
@@ -30,6 +32,8 @@ const PAGE: usize = 1000;
 pub(crate) struct Fleet {
     pub(crate) tracker: Rc<Tracker>,
     pub(crate) grant: Grant,
+    /// Who it is.
+    pub(crate) peer: Peer,
 }
 
 impl fleet::Server for Fleet {
@@ -49,7 +53,8 @@ impl fleet::Server for Fleet {
         mut results: fleet::DatasetResults,
     ) -> Result<(), Error> {
         let name = params.get()?.get_name()?;
-        let broker = self.broker("find", name.to_str()?);
+        let receiver = Receiver::User(self.peer.clone());
+        let broker = self.broker("find", name.to_str()?, receiver);
         outcome::write(results.get().init_outcome(), broker, |mut answer, (_, broker)| {
             answer.set_broker(broker);
             Ok(())
@@ -129,11 +134,12 @@ impl Fleet {
         }
     }
 
-    /// A broker for the dataset of this name, if there is one.
+    /// A broker for the dataset of this name, if there is one, to be used by `receiver`.
     fn broker(
         &self,
         operation: &str,
         name: &str,
+        receiver: Receiver,
     ) -> Result<(DatasetPath, broker::Client), Failure> {
         self.tracker.check(&self.grant)?;
         let path: DatasetPath =
@@ -141,18 +147,19 @@ impl Fleet {
         if !self.tracker.catalogue.borrow().has(&path) {
             return Err(failures::no_such_dataset(operation, name));
         }
-        let broker = self.mint(path.clone());
+        let broker = self.mint(path.clone(), receiver);
         Ok((path, broker))
     }
 
-    fn mint(&self, name: DatasetPath) -> broker::Client {
+    fn mint(&self, name: DatasetPath, receiver: Receiver) -> broker::Client {
         let (tracker, grant) = (self.tracker.clone(), self.grant.clone());
-        capnp_rpc::new_client(Broker { tracker, grant, name })
+        capnp_rpc::new_client(Broker { tracker, grant, name, receiver })
     }
 
     async fn start(&self, request: copy_request::Reader<'_>) -> Result<Rc<Held>, NoAnswer> {
         const OPERATION: &str = "copy to";
-        let (dataset, broker) = self.broker("copy", request.get_dataset()?.to_str()?)?;
+        let name = request.get_dataset()?.to_str()?;
+        let (dataset, broker) = self.broker("copy", name, Receiver::Machine)?;
         let place = wire::read_place(request.get_destination()?)?;
         let (tracker, line) = (self.tracker.clone(), self.tracker.line_to(OPERATION, &place)?);
         let mut start = line.agent.start_request();
@@ -187,7 +194,7 @@ impl Fleet {
             return Ok(held);
         }
         // It may have gone from everywhere meanwhile: a transfer under way isn't concerned.
-        let broker = self.mint(dataset.clone());
+        let broker = self.mint(dataset.clone(), Receiver::Machine);
         let mut attach = line.agent.attach_request();
         attach.get().set_id(id);
         attach.get().set_broker(broker.clone());

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use capnp::{Error, text_list};
 use schema::broker_capnp::{dialler, rendezvous};
-use schema::{Place, outcome};
-use sturdyref::Fingerprint;
+use schema::{Place, outcome, wire};
+use sturdyref::{Fingerprint, SturdyRef};
 
 use super::answer::{NoAnswer, answer};
 use crate::failures;
@@ -14,6 +14,7 @@ use crate::issuer::Grant;
 use crate::line::Line;
 use crate::relays::{Ends, FIRST_USE};
 use crate::tracker::Tracker;
+use crate::whereabouts::Receiver;
 
 /// The way round for one offer.
 pub(crate) struct Rendezvous {
@@ -21,7 +22,9 @@ pub(crate) struct Rendezvous {
     pub(crate) grant: Grant,
     pub(crate) line: Rc<Line>,
     pub(crate) place: Place,
-    pub(crate) receiver: Option<Fingerprint>,
+    pub(crate) receiver: Receiver,
+    /// What its connection will show.
+    pub(crate) key: Option<Fingerprint>,
     /// Taken by the first who asks: an offer is for one relay.
     pub(crate) dialler: RefCell<Option<dialler::Client>>,
     /// Whether the sender was asked to dial the receiver: once for each offer.
@@ -53,13 +56,23 @@ impl rendezvous::Server for Rendezvous {
 }
 
 impl Rendezvous {
-    /// The sender judges for itself what it dials.
+    /// Has the sender dial what is the receiver's own; it judges for itself what of that it dials.
     async fn dial(&self, uris: text_list::Reader<'_>) -> Result<(), NoAnswer> {
         self.tracker.check(&self.grant)?;
         let dialler = self.dialler.borrow().clone().filter(|_| !self.dialled.replace(true));
         let dialler = dialler.ok_or_else(|| failures::used(&self.place))?;
+        let uris =
+            uris.iter().map(|uri| wire::parse(uri?)).collect::<Result<Vec<SturdyRef>, _>>()?;
+        let own = |uri: &&SturdyRef| self.receiver.may_be_at(&uri.address, &self.line.peer);
+        let uris: Vec<&SturdyRef> = uris.iter().filter(own).collect();
+        if uris.is_empty() {
+            return Err(failures::elsewhere(&self.place).into());
+        }
         let mut request = dialler.dial_receiver_request();
-        request.get().set_uris(uris)?;
+        let mut list = request.get().init_uris(wire::length(&uris));
+        for (index, uri) in (0..).zip(uris) {
+            list.set(index, uri.to_uri().as_str());
+        }
         // An older agent's exception says that it can't: not for us to explain.
         let answer = self.line.hear(request.send().promise).await?;
         outcome::read(answer.get()?.get_outcome()?)??;
@@ -71,7 +84,7 @@ impl Rendezvous {
         let tracker = &self.tracker;
         tracker.check(&self.grant)?;
         let dialler = self.dialler.take().ok_or_else(|| failures::used(&self.place))?;
-        let arranged = tracker.relays.arrange(self.receiver);
+        let arranged = tracker.relays.arrange(self.key);
         let ends = Rc::new(arranged.map_err(|error| Error::failed(error.to_string()))?);
         // Both come within this time, or neither may; also when this call is given up.
         tracker.chores.begin({
