@@ -8,7 +8,7 @@ use schema::broker_capnp::dialler;
 use schema::hold::{self, Unasked};
 use schema::wire::{length, parse};
 use schema::{Code, Failure, Location, Machine, outcome};
-use sturdyref::{Auth, Fingerprint, IdDigest, Limits, Security, SturdyRef};
+use sturdyref::{Address, Auth, Fingerprint, IdDigest, Limits, Security, SturdyRef};
 use tokio::sync::watch;
 use transfer::holds::{self, Holds};
 use transfer::job::{Job, Permits};
@@ -38,6 +38,8 @@ pub(crate) struct Control {
     pub(crate) transfers: Rc<Transfers>,
     /// The key of the tracker, by which it is known.
     pub(crate) tracker: Auth,
+    /// This end of the connection to it.
+    pub(crate) here: Address,
     /// How this agent shows itself when it dials out.
     pub(crate) security: Security,
     /// What data connections keep to that it dials.

@@ -18,6 +18,7 @@ use transfer::outgoing::Tasks;
 
 use crate::control::Control;
 use crate::tickets::{MakeSource, Ticket};
+use crate::whereabouts;
 
 /// Brings a ticket's source to a meeting, for a receiver that can't dial us: as long as the ticket itself
 /// is good, at the receiver, and where that fails, at the tracker.
@@ -41,22 +42,22 @@ impl Dialler {
         // The tracker keeps less for each.
         let usual = Limits::default();
         let limits = Limits { most_window: usual.most_window, ..self.control.limits.clone() };
-        self.bring(|_| vec![meeting], limits).await
+        self.bring(|_| Whom::Tracker(meeting), limits).await
     }
 
     async fn dial_receiver(&self, mut meeting: Vec<SturdyRef>) -> Result<(), Failure> {
         let of_receiver = |ticket: &Ticket| {
             meeting.retain(|it| is_of(ticket.receiver, it));
-            meeting
+            Whom::Receiver { meeting, here: self.control.here.clone() }
         };
         self.bring(of_receiver, self.control.limits.clone()).await
     }
 
-    /// Brings the ticket's source to one of these. The ticket is good for one source: meanwhile nobody else
+    /// Brings the ticket's source to somebody. The ticket is good for one source: meanwhile nobody else
     /// can use it, and nobody at all once this has succeeded.
     async fn bring(
         &self,
-        meeting: impl FnOnce(&Ticket) -> Vec<SturdyRef>,
+        whom: impl FnOnce(&Ticket) -> Whom,
         limits: Limits,
     ) -> Result<(), Failure> {
         let Control { security, tasks, tickets, .. } = &*self.control;
@@ -64,7 +65,7 @@ impl Dialler {
         let valid = tickets.take(&self.ticket).ok_or_else(used)?;
         let source = tickets.source(&valid.ticket);
         let socket = (security.clone(), limits);
-        let dialled = dial(meeting(&valid.ticket), socket, source, tasks.clone()).await;
+        let dialled = dial(whom(&valid.ticket), socket, source, tasks.clone()).await;
         if dialled.is_err() {
             tickets.put_back(self.ticket, valid);
         }
@@ -94,8 +95,7 @@ impl dialler::Server for Dialler {
     }
 }
 
-/// Whether this is the receiver that a ticket is for, somewhere in the network: not a socket of this
-/// machine.
+/// Whether this is the receiver that a ticket is for, somewhere in the network.
 fn is_of(receiver: Option<Fingerprint>, meeting: &SturdyRef) -> bool {
     let auth = receiver.map_or(Auth::Insecure, Auth::Tls);
     meeting.auth == auth && matches!(meeting.address, Address::Tcp { .. })
@@ -113,7 +113,7 @@ fn unreachable(reason: impl Display) -> Failure {
 /// Connects on a thread of its own, where the source is served until the receiver or the connection
 /// goes.
 async fn dial(
-    meeting: Vec<SturdyRef>,
+    whom: Whom,
     (security, limits): (Security, Limits),
     source: MakeSource,
     tasks: Tasks,
@@ -124,7 +124,7 @@ async fn dial(
     worker.run(move || {
         tracker.track_future(async move {
             let late = |_| Err(unreachable("it has not answered in time"));
-            let met = timeout(TO_MEET, meet(&meeting, &security, &limits, source));
+            let met = timeout(TO_MEET, meet(whom, &security, &limits, source));
             let met = tokio::select! {
                 met = met => met.unwrap_or_else(late),
                 () = tasks.shutdown.cancelled() => Err(unreachable("the agent is stopping")),
@@ -151,12 +151,12 @@ async fn dial(
 /// Dials a meeting and brings the source there; the connection, and what is cancelled when nobody holds
 /// the source any more.
 async fn meet(
-    meeting: &[SturdyRef],
+    whom: Whom,
     security: &Security,
     limits: &Limits,
     source: MakeSource,
 ) -> Result<(Connection, CancellationToken), Failure> {
-    let (connection, ()) = dial::dial(meeting, security, limits, |_| ()).await.map_err(why)?;
+    let connection = whom.dial(security, limits).await?;
     let place: meeting::Client = connection.target();
     let mut request = place.bring_request();
     let (source, released) = source();
@@ -165,7 +165,42 @@ async fn meet(
     Ok((connection, released))
 }
 
-/// Somebody who is there and is another is not gone round.
+/// At whose meeting a source is brought.
+enum Whom {
+    Tracker(SturdyRef),
+    Receiver {
+        meeting: Vec<SturdyRef>,
+        /// This end of the connection to the tracker.
+        here: Address,
+    },
+}
+
+impl Whom {
+    async fn dial(self, security: &Security, limits: &Limits) -> Result<Connection, Failure> {
+        match self {
+            Self::Tracker(meeting) => {
+                dial::dial(&[meeting], security, limits, |_| ()).await.map_err(why)
+            }
+            Self::Receiver { meeting, here } => {
+                let found = whereabouts::find(&meeting, &here).await;
+                let dialled = dial::dial(&found, security, limits, |_| ()).await;
+                dialled.map_err(|reasons| not_met(&reasons))
+            }
+        }
+        .map(|(connection, ())| connection)
+    }
+}
+
+/// Whoever is found where the receiver says that it is, may be another who has the same address here, as
+/// happens with private ones: that is not held against the receiver, which can still be met at the tracker.
+/// (Somebody between the two who wants it so needs only to drop packets.) What is there instead is nobody's
+/// business but ours.
+fn not_met(reasons: &NotDialled) -> Failure {
+    tracing::info!(?reasons, "the receiver was not reached");
+    unreachable("the sender has not reached the receiver")
+}
+
+/// Somebody who is there and is not the tracker is not gone round.
 fn why(error: NotDialled) -> Failure {
     match error {
         NotDialled::Unreachable(reasons) => unreachable(reasons.join("; ")),
@@ -174,108 +209,4 @@ fn why(error: NotDialled) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use schema::source_capnp::source;
-    use sturdyref::{Listener, ObjectId, Peer, RestoreError, Restored, Restorer};
-    use tokio::sync::Notify;
-    use tokio::task::LocalSet;
-
-    use super::*;
-
-    struct NoSource;
-
-    impl source::Server for NoSource {}
-
-    fn no_source() -> MakeSource {
-        Box::new(|| (capnp_rpc::new_client(NoSource), CancellationToken::new()))
-    }
-
-    /// A receiver's meeting at which nothing is ever answered. Tells when something is brought.
-    #[derive(Clone, Default)]
-    struct Silent(Rc<Notify>);
-
-    impl meeting::Server for Silent {
-        async fn bring(
-            self: Rc<Self>,
-            _: meeting::BringParams,
-            _: meeting::BringResults,
-        ) -> capnp::Result<()> {
-            self.0.notify_one();
-            std::future::pending().await
-        }
-    }
-
-    impl Restorer for Silent {
-        fn restore(&self, _: &[u8], _: &Peer) -> Result<Restored, RestoreError> {
-            let meeting: meeting::Client = capnp_rpc::new_client(self.clone());
-            Ok(Restored::Here(meeting.client))
-        }
-    }
-
-    impl Silent {
-        /// Listens on this thread; what is to be dialled.
-        fn listen(&self) -> Vec<SturdyRef> {
-            let any_port = "tcp:127.0.0.1:0".parse().unwrap();
-            let listener = Listener::bind(&any_port, Security::Insecure).unwrap();
-            let address = listener.local_address().clone();
-            let served = listener.serve(Rc::new(self.clone()), CancellationToken::new());
-            tokio::task::spawn_local(served);
-            vec![SturdyRef { auth: Auth::Insecure, address, id: ObjectId::random().unwrap() }]
-        }
-    }
-
-    async fn nothing_is_left(tasks: &Tasks) {
-        tasks.tracker.close();
-        let gone = timeout(Duration::from_secs(30), tasks.tracker.wait()).await;
-        gone.expect("the connection is still there");
-    }
-
-    #[tokio::test]
-    async fn a_receiver_that_never_answers_is_left() {
-        let here = LocalSet::new();
-        let bring = async {
-            let (receiver, tasks) = (Silent::default(), Tasks::default());
-            let socket = (Security::Insecure, Limits::default());
-            let dialled = dial(receiver.listen(), socket, no_source(), tasks.clone());
-            let dialled = timeout(Duration::from_secs(30), dialled).await.expect("it still waits");
-            let failure = dialled.unwrap_err();
-            assert_eq!(failure.code, Code::Unreachable, "{failure}");
-            nothing_is_left(&tasks).await;
-        };
-        here.run_until(bring).await;
-    }
-
-    #[tokio::test]
-    async fn an_agent_that_is_told_to_stop_waits_for_no_receiver() {
-        let here = LocalSet::new();
-        let bring = async {
-            let (receiver, tasks) = (Silent::default(), Tasks::default());
-            let socket = (Security::Insecure, Limits::default());
-            let dialled = dial(receiver.listen(), socket, no_source(), tasks.clone());
-            let dialled = tokio::task::spawn_local(dialled);
-            receiver.0.notified().await;
-            tasks.shutdown.cancel();
-            nothing_is_left(&tasks).await;
-            let failure = dialled.await.unwrap().unwrap_err();
-            assert!(failure.to_string().contains("the agent is stopping"), "{failure}");
-        };
-        here.run_until(bring).await;
-    }
-
-    #[test]
-    fn nobody_is_dialled_but_the_receiver_that_the_ticket_is_for() {
-        let (ours, another) = (Fingerprint([7; 32]), Fingerprint([8; 32]));
-        let at =
-            |auth: &str, address: &str| format!("capnp://{auth}@{address}/bQ").parse().unwrap();
-        let tcp = "192.0.2.1:1";
-        let pinned = |key: Fingerprint| format!("sha-256:{key}");
-        assert!(is_of(Some(ours), &at(&pinned(ours), tcp)));
-        assert!(!is_of(Some(ours), &at(&pinned(another), tcp)));
-        assert!(!is_of(Some(ours), &at("insecure", tcp)));
-        assert!(!is_of(Some(ours), &at(&pinned(ours), "/run/docker.sock")));
-        assert!(is_of(None, &at("insecure", tcp)));
-        assert!(!is_of(None, &at(&pinned(ours), tcp)));
-    }
-}
+mod tests;

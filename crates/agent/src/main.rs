@@ -16,6 +16,7 @@ mod sync;
 mod tickets;
 mod transfers;
 mod uplink;
+mod whereabouts;
 
 use std::cell::RefCell;
 use std::process::ExitCode;

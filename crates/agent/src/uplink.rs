@@ -171,6 +171,7 @@ impl Uplink {
             security: self.security.clone(),
             limits: self.limits.clone(),
             tracker: self.tracker.borrow().auth,
+            here: connection.local_address().clone(),
             tasks: self.tasks.clone(),
             replaced,
         };
