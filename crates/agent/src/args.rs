@@ -8,7 +8,7 @@ use program::config::ConfigFile;
 use schema::{Code, Failure, Machine};
 use sturdyref::Address;
 use transfer::job::Reserve;
-use transfer::{Limits, Queue, Rate, Traffic, size};
+use transfer::{Limits, Queue, Rate, Traffic, Ways, size};
 use zfs::PoolName;
 
 /// Announces this machine's ZFS datasets to the tracker, sends them to who may have them, and
@@ -102,6 +102,7 @@ impl Args {
             to_send: Queue::new(self.max_transfers),
             to_receive: Queue::new(self.max_transfers),
             limits: Limits::new(self.limit_rate, self.limit_rate_per_transfer),
+            ways: Ways::default(),
         }
     }
 

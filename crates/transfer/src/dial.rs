@@ -18,6 +18,7 @@ use crate::entrance::{self, Entrance};
 use crate::guests::Guest;
 use crate::remote::Opening;
 use crate::report::Route;
+use crate::ways::Ways;
 use schema::text::chain;
 
 /// How long a connection may take before the next path is tried.
@@ -62,7 +63,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) place: &'a Place,
     pub(crate) dataset: &'a DatasetPath,
     pub(crate) may_snapshot: bool,
+    /// Nothing came by these, though they could be gone.
     pub(crate) avoided: &'a Avoided,
+    /// What other transfers learned, and learn of this.
+    pub(crate) ways: &'a Ways,
     /// This program's name, for the source's messages.
     pub(crate) program: &'a str,
 }
@@ -74,9 +78,27 @@ pub(crate) async fn reach(
     worker: &Worker,
     wanted: Wanted<'_>,
 ) -> Result<Line, Failure> {
-    let Wanted { place, dataset, may_snapshot, avoided, program } = wanted;
+    let mut in_vain = Avoided::new();
+    let reached = try_all(broker, entrance, worker, &wanted, &mut in_vain).await;
+    match &reached {
+        Ok(_) => wanted.ways.close(wanted.place, &in_vain, Instant::now()),
+        Err(_) => wanted.ways.open(wanted.place),
+    }
+    reached
+}
+
+/// Tries one way after the other; those that were not to be gone are added to `in_vain`.
+async fn try_all(
+    broker: &Broker,
+    entrance: &Entrance,
+    worker: &Worker,
+    wanted: &Wanted<'_>,
+    in_vain: &mut Avoided,
+) -> Result<Line, Failure> {
+    let Wanted { place, dataset, may_snapshot, avoided, ways, program } = *wanted;
     // On its way before the ticket is known to be good: both are answered in one round trip.
     let open = |dialled: &Dialled| Opening::begin(&dialled.target(), program);
+    let avoided = avoided | &ways.closed(place, Instant::now());
     let security = entrance.security()?;
     let receiver = match entrance::auth(&security) {
         Auth::Tls(fingerprint) => Some(fingerprint),
@@ -93,6 +115,7 @@ pub(crate) async fn reach(
             Err(NotDialled::Final(error)) => return Err(not_reached(place, &error)),
             Err(NotDialled::Unreachable(reasons)) => tried.extend(reasons),
         }
+        in_vain.insert(Route::Direct);
         // A ticket is good for one connection, and one that was too slow may have used it.
         broker.reach(wish).await?;
     }
@@ -104,6 +127,7 @@ pub(crate) async fn reach(
             Err(failure) if failure.code != Code::Unreachable => return Err(failure),
             Err(failure) => tried.push(failure.reason),
         }
+        in_vain.insert(Route::DialledBySender);
     }
     tracing::info!(%place, ?tried, ?avoided, "not reached directly");
     let because = |failure: Failure| {
@@ -253,3 +277,6 @@ fn not_reached(place: &Place, error: &ConnectError) -> Failure {
     let code = if may_pass { Code::Unreachable } else { Code::Failed };
     Failure::new(code, "reach", place, chain(error), LOOK)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! [`plan`] is pure: what to transfer, from where, in which steps. The rest does it: the receiver
 //! runs a [`job`], reaches the source through a [`broker`] and feeds what comes to `zfs receive`,
 //! once the [`guard`] has passed it; the sender [serves](outgoing::serve) a `Source`. A
-//! machine's [`Traffic`] tells how many transfers go at once, and how fast. Knows nothing of the
+//! machine's [`Traffic`] tells how many transfers go at once, how fast, and by which ways not. Knows nothing of the
 //! catalogue, and decides nothing that the plan could.
 
 pub mod broker;
@@ -35,6 +35,7 @@ mod tail;
 mod target;
 mod throttle;
 mod traffic;
+mod ways;
 pub mod wire;
 
 pub use failure::zfs_failure;
@@ -42,3 +43,4 @@ pub use queue::Queue;
 pub use rate::{Rate, RateError};
 pub use throttle::Limits;
 pub use traffic::Traffic;
+pub use ways::Ways;

@@ -2,6 +2,7 @@
 
 use crate::queue::Queue;
 use crate::throttle::Limits;
+use crate::ways::Ways;
 
 /// How many go at once, and how fast; by default, without limit.
 #[derive(Clone, Debug, Default)]
@@ -13,4 +14,6 @@ pub struct Traffic {
     pub to_receive: Queue,
     /// How fast.
     pub limits: Limits,
+    /// By which ways other machines could not be reached.
+    pub ways: Ways,
 }

@@ -238,15 +238,11 @@ impl Transfer {
         }
         self.line = None;
         self.turns.there = false;
-        let Tools { broker, entrance, worker, .. } = &self.tools;
+        let Tools { broker, entrance, worker, traffic, .. } = &self.tools;
         let avoided = self.ledger.avoided(key);
-        let wanted = Wanted {
-            place: &key.0,
-            dataset: &key.1,
-            may_snapshot,
-            avoided: &avoided,
-            program: self.job.program,
-        };
+        let (place, dataset, ways) = (&key.0, &key.1, &traffic.ways);
+        let (avoided, program) = (&avoided, self.job.program);
+        let wanted = Wanted { place, dataset, may_snapshot, avoided, ways, program };
         let reached = dial::reach(broker, entrance, worker, wanted).await;
         if reached.is_err() {
             // There is no better way than those that were avoided.
