@@ -8,12 +8,14 @@ use schema::broker_capnp::{broker, offer, rendezvous};
 use schema::byte_stream_capnp::byte_stream;
 use schema::source_capnp::source;
 use schema::{Failure, outcome};
-use sturdyref::{Fingerprint, Identity, SturdyRef};
+use sturdyref::{Address, Fingerprint, Identity, SturdyRef};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
 use crate::agent::{Asked, CHUNK, CHUNKS, Dataset, Registered, register};
 use crate::process::{Home, dial, identity, refusal, run};
-use crate::user::{User, open, replicas};
+use crate::user::{User, open, open_on, replicas};
 
 async fn fleet(home: &Home) -> (Registered, User, broker::Client) {
     let machine = register(home, "dc", "m", &["tank", "spare"]).await;
@@ -61,8 +63,15 @@ async fn relay_by(rendezvous: &rendezvous::Client) -> Result<SturdyRef, Failure>
 
 /// Has the sender dial us.
 async fn dial_receiver(rendezvous: &rendezvous::Client, uri: &str) -> Result<(), Failure> {
+    dial_receiver_at(rendezvous, &[uri]).await
+}
+
+async fn dial_receiver_at(rendezvous: &rendezvous::Client, uris: &[&str]) -> Result<(), Failure> {
     let mut request = rendezvous.dial_receiver_request();
-    request.get().init_uris(1).set(0, uri);
+    let mut list = request.get().init_uris(uris.len() as u32);
+    for (index, uri) in (0..).zip(uris) {
+        list.set(index, uri);
+    }
     let answer = request.send().promise.await.unwrap();
     outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap().map(drop)
 }
@@ -222,6 +231,62 @@ fn a_sender_is_asked_once_to_dial_the_receiver_and_is_relayed_where_it_cannot() 
         let failure = dial_receiver(&rendezvous, uri).await.unwrap_err();
         assert!(failure.to_string().contains("was used already"), "{failure}");
         relay_by(&rendezvous).await.unwrap();
+    });
+}
+
+/// Passes connections on, so that they come from another address of this machine.
+async fn come_from(from: &str, to: &SturdyRef) -> SturdyRef {
+    let Address::Tcp { host, port } = &to.address else { panic!("{to:?} is not in a network") };
+    let (from, to_tracker) = (from.parse().unwrap(), format!("{host}:{port}").parse().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().into();
+    tokio::task::spawn_local(async move {
+        while let Ok((mut incoming, _)) = listener.accept().await {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(from).unwrap();
+            let mut outgoing = socket.connect(to_tracker).await.unwrap();
+            tokio::task::spawn_local(async move {
+                let _ = copy_bidirectional(&mut incoming, &mut outgoing).await;
+            });
+        }
+    });
+    SturdyRef { address, ..to.clone() }
+}
+
+#[test]
+fn a_sender_is_told_to_dial_a_user_nowhere_but_where_the_user_comes_from() {
+    run(async {
+        let home = Home::new();
+        let _tracker = home.start_at("tcp:127.0.0.1:0", "dc");
+        let mut machine = register(&home, "dc", "m", &["tank"]).await;
+        machine.replace("tank", &[Dataset("a", vec![1])]).await;
+        let way = come_from("127.0.0.2:0", &home.capability("user")).await;
+        let connection = dial(&way, &identity()).await;
+        let fleet = open_on(&connection, schema::PROTOCOL).await.unwrap();
+        let user = User { connection, fleet };
+        let broker = user.broker("a").await.unwrap();
+
+        let own = "capnp://insecure@127.0.0.2:1/bWVldGluZw";
+        let others = ["10.0.0.5:5432", "127.0.0.1:22", "localhost:22", "192.0.2.1:1"];
+        let others = others.map(|address| format!("capnp://insecure@{address}/bWVldGluZw"));
+        let receiver = identity().fingerprint();
+        for uri in &others {
+            let answer = reach(&broker, ("tank", "a"), &receiver).await.unwrap();
+            let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
+            let failure = dial_receiver(&rendezvous, uri).await.unwrap_err();
+            assert_eq!(failure.code, schema::Code::Unreachable, "{failure}");
+            assert!(failure.to_string().contains("at another address"), "{failure}");
+        }
+        let answer = reach(&broker, ("tank", "a"), &receiver).await.unwrap();
+        let rendezvous = offer_in(&answer).get_rendezvous().unwrap();
+        let all = [&others[0], own, &others[1]];
+        dial_receiver_at(&rendezvous, &all).await.unwrap_err();
+        let asked = loop {
+            if let Some(Asked::DialReceiver { uris }) = machine.asked.recv().await {
+                break uris;
+            }
+        };
+        assert_eq!(asked, [own]);
     });
 }
 
