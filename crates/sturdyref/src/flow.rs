@@ -158,3 +158,6 @@ impl FlowController for Flow {
         wait(stream, &stream.until_answered)
     }
 }
+
+#[cfg(test)]
+mod tests;

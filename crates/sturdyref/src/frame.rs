@@ -212,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_gone_over_a_few_times_and_not_without_end() {
+        let wire = message(40);
+        let body = read(&wire, usize::MAX).unwrap().unwrap().bytes;
+        let frame = read(&wire, body).unwrap().unwrap();
+        let go_over = || {
+            let list = frame.body()?.get_as::<capnp::text_list::Reader<'_>>()?;
+            list.iter().try_for_each(|text| text.map(drop))
+        };
+        let times = (0..1000).take_while(|_| go_over().is_ok()).count();
+        assert!((TRAVERSALS..2 * TRAVERSALS).contains(&times), "{times} times");
+    }
+
+    #[test]
     fn the_end_of_the_stream_is_one_only_between_messages() {
         let wire = message(3);
         assert!(read(&[], 1000).unwrap().is_none());

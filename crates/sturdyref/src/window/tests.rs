@@ -156,3 +156,63 @@ fn a_path_that_becomes_longer_is_filled_again() {
     let rate = delivered as f64 / 10.0;
     assert!(rate >= 0.9 * 100e6, "{rate} bytes/s");
 }
+
+#[test]
+fn a_path_that_becomes_narrower_gets_a_smaller_window() {
+    let mut window = Window::new(LEAST);
+    let (mut now, mut free) = (Duration::ZERO, Duration::ZERO);
+    let mut in_flight: VecDeque<(Duration, Sent)> = VecDeque::new();
+    let round_trip = Duration::from_millis(100);
+    let mut before = 0;
+    while now < Duration::from_secs(120) {
+        let bandwidth = if now.as_secs() < 20 { 100e6 } else { 10e6 };
+        while window.is_open() {
+            free = free.max(now) + Duration::from_secs_f64(MESSAGE as f64 / bandwidth);
+            in_flight.push_back((free + round_trip, window.sent(now, MESSAGE)));
+        }
+        let (at, sent) = in_flight.pop_front().expect("something is in flight");
+        now = at.max(now);
+        window.answered(now, sent, MOST);
+        if now.as_secs() < 20 {
+            before = before.max(window.size);
+        }
+    }
+    assert!(before >= 20 * MIB, "{before} bytes on a wide path");
+    assert!(window.size <= 8 * MIB, "{} bytes on a narrow one", window.size);
+}
+
+#[test]
+fn answers_that_come_in_bunches_make_a_path_seem_no_faster() {
+    let at = |tenth: u32| Duration::from_millis(100) * tenth;
+    let mut window = Window::new(LEAST);
+    let mut sent: VecDeque<Sent> = (0..50).map(|tenth| window.sent(at(tenth), MESSAGE)).collect();
+    for sent in sent.drain(..25) {
+        window.answered(at(50), sent, MOST);
+    }
+    sent.push_back(window.sent(at(50), MESSAGE));
+    for sent in sent {
+        window.answered(at(51), sent, MOST);
+    }
+    let (rate, real) = (window.rate.best(more).unwrap(), 10.0 * MESSAGE as f64);
+    assert!(rate <= 1.1 * real, "{rate} bytes/s, not {real}");
+}
+
+#[test]
+fn a_time_in_which_nothing_was_to_be_sent_does_not_count() {
+    let mut window = Window::new(LEAST);
+    let took = Duration::from_millis(100);
+    for hour in 0..3 {
+        let now = Duration::from_secs(3600) * hour;
+        let sent = window.sent(now, MESSAGE);
+        window.answered(now + took, sent, MOST);
+    }
+    assert_eq!(window.rate.best(more), Some(10.0 * MESSAGE as f64));
+}
+
+#[test]
+fn a_path_that_holds_next_to_nothing_leaves_it_as_it_began() {
+    let mut window = Window::new(LEAST);
+    let sent = window.sent(Duration::ZERO, KIB);
+    window.answered(Duration::from_millis(1), sent, MOST);
+    assert_eq!(window.size, LEAST);
+}

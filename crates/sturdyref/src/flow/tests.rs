@@ -1,0 +1,172 @@
+//! A stream whose messages are answered when a test says so.
+
+use std::time::Duration;
+
+use capnp::any_pointer;
+use capnp::message::{Builder, HeapAllocator};
+use tokio::task::{LocalSet, yield_now};
+use tokio::time::{advance, timeout};
+
+use super::*;
+use crate::memory::Memory;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const MESSAGE: usize = 256 * KIB;
+
+/// A message that goes nowhere.
+struct Message(Builder<HeapAllocator>);
+
+impl OutgoingMessage for Message {
+    fn get_body(&mut self) -> capnp::Result<any_pointer::Builder<'_>> {
+        self.0.get_root()
+    }
+
+    fn get_body_as_reader(&self) -> capnp::Result<any_pointer::Reader<'_>> {
+        self.0.get_root_as_reader()
+    }
+
+    fn send(self: Box<Self>) -> (Promise<(), Error>, Rc<Builder<HeapAllocator>>) {
+        (Promise::ok(()), Rc::new(self.0))
+    }
+
+    fn take(self: Box<Self>) -> Builder<HeapAllocator> {
+        self.0
+    }
+
+    fn size_in_words(&self) -> usize {
+        MESSAGE / 8
+    }
+}
+
+/// A stream, and the messages of it that have no answer yet.
+struct Sender {
+    flow: Flow,
+    unanswered: Vec<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Sender {
+    fn new(limits: &Limits) -> Self {
+        Self { flow: Flow::new(limits, None), unanswered: Vec::new() }
+    }
+
+    /// One more message; resolves when the next may be sent.
+    fn send(&mut self) -> Promise<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        self.unanswered.push(answer);
+        let ack = answered.map(|answer| answer.unwrap_or_else(|_| Err(connection_lost())));
+        self.flow.send(Box::new(Message(Builder::new_default())), Promise::from_future(ack))
+    }
+
+    /// Sends for as long as there is room; what the sender would wait for.
+    fn fill(&mut self) -> Promise<(), Error> {
+        for _ in 0..1000 {
+            let mut sent = self.send();
+            match (&mut sent).now_or_never() {
+                Some(sent) => sent.unwrap(),
+                None => return sent,
+            }
+        }
+        panic!("there is always room");
+    }
+
+    async fn answer(&mut self, answers: impl IntoIterator<Item = Result<(), Error>>) {
+        for (answer, message) in answers.into_iter().zip(self.unanswered.drain(..1)) {
+            message.send(answer).unwrap();
+        }
+        yield_now().await;
+    }
+
+    /// Answers all, a tenth of a second after they were sent.
+    async fn answer_all(&mut self) {
+        advance(Duration::from_millis(100)).await;
+        for message in self.unanswered.drain(..) {
+            message.send(Ok(())).unwrap();
+        }
+        yield_now().await;
+    }
+
+    /// Bytes on their way once the window has had time to grow, beyond the message that doesn't fit.
+    async fn window(&mut self) -> usize {
+        for _ in 0..10 {
+            drop(self.fill());
+            self.answer_all().await;
+        }
+        drop(self.fill());
+        let bytes = (self.unanswered.len() - 1) * MESSAGE;
+        self.answer_all().await;
+        bytes
+    }
+}
+
+fn failure(reason: &str) -> Result<(), Error> {
+    Err(Error::failed(reason.to_owned()))
+}
+
+/// Waits for what has to come; the clock stands still but for this.
+async fn soon(promise: Promise<(), Error>) -> Result<(), Error> {
+    timeout(Duration::from_secs(3600), promise).await.expect("nobody was woken")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_grows_to_what_it_may_be_and_to_its_part_of_the_memory() {
+    let test = async {
+        let memory = Memory::of(usize::MAX);
+        let limits = Limits { window: MIB, most_window: 4 * MIB, memory, ..Limits::default() };
+        assert_eq!(Sender::new(&limits).window().await, 4 * MIB);
+        let memory = Memory::of(6 * MIB);
+        let limits = Limits { most_window: 64 * MIB, memory, ..limits };
+        let mut one = Sender::new(&limits);
+        assert_eq!(one.window().await, 6 * MIB);
+        let mut other = Sender::new(&limits);
+        assert_eq!([one.window().await, other.window().await], [3 * MIB; 2]);
+        drop(other);
+        assert_eq!(one.window().await, 6 * MIB, "what the other had is free again");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_goes_on_with_the_answer_that_makes_some() {
+    let test = async {
+        let mut sender = Sender::new(&Limits::default());
+        let mut room = sender.fill();
+        yield_now().await;
+        assert!((&mut room).now_or_never().is_none());
+        sender.answer([Ok(())]).await;
+        soon(room).await.unwrap();
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_waits_for_the_last_answer() {
+    let test = async {
+        let mut sender = Sender::new(&Limits::default());
+        soon(sender.flow.wait_all_acked()).await.unwrap();
+        sender.send().await.unwrap();
+        sender.send().await.unwrap();
+        let mut end = sender.flow.wait_all_acked();
+        sender.answer([Ok(())]).await;
+        assert!((&mut end).now_or_never().is_none());
+        assert!(sender.flow.wait_all_acked().now_or_never().is_none());
+        sender.answer([Ok(())]).await;
+        soon(end).await.unwrap();
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_error_is_told_to_all_who_wait_and_all_who_come() {
+    let test = async {
+        let mut sender = Sender::new(&Limits::default());
+        let (room, end) = (sender.fill(), sender.flow.wait_all_acked());
+        sender.answer([failure("the disk is full")]).await;
+        assert_eq!(soon(room).await.unwrap_err().extra, "the disk is full");
+        sender.answer([failure("stopped")]).await;
+        assert_eq!(soon(sender.send()).await.unwrap_err().extra, "the disk is full");
+        sender.answer_all().await;
+        assert_eq!(soon(end).await.unwrap_err().extra, "the disk is full");
+    };
+    LocalSet::new().run_until(test).await;
+}
