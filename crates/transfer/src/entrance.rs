@@ -131,3 +131,6 @@ fn any_port(local: &Address) -> Address {
 fn failed(operation: &str, error: &dyn std::error::Error) -> Failure {
     Failure::new(Code::Failed, operation, "the data connection", chain(error), "")
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,6 +188,9 @@ mod tests {
         let (id, _awaited) = expect(&guests);
         let refused = Guests::restore(&guests, id.as_bytes(), &peer(8));
         assert!(matches!(refused, Some(Err(RestoreError::Refused(_)))));
+        let keyless = Peer::new(None, "tcp:192.0.2.9:9");
+        let refused = Guests::restore(&guests, id.as_bytes(), &keyless);
+        assert!(matches!(refused, Some(Err(RestoreError::Refused(_)))));
         assert!(Guests::restore(&guests, b"guessed", &peer(7)).is_none());
         let let_in = Guests::restore(&guests, id.as_bytes(), &peer(7));
         assert!(matches!(let_in, Some(Ok(Restored::On(..)))));
@@ -250,6 +253,48 @@ mod tests {
             }
         };
         here.run_until(meet).await;
+    }
+
+    #[test]
+    fn without_tls_the_id_is_all_that_a_sender_shows() {
+        let guests = Guests::default();
+        let id = ObjectId::random().unwrap();
+        let _awaited = guests.expect(&id, None, Worker::spawn("receive").unwrap());
+        let let_in = guests.restore(id.as_bytes(), &Peer::new(None, "tcp:192.0.2.9:9"));
+        assert!(matches!(let_in, Some(Ok(Restored::On(..)))));
+    }
+
+    #[tokio::test]
+    async fn what_the_first_brings_is_what_arrives_and_later_there_is_nobody() {
+        struct Nothing;
+        impl source::Server for Nothing {}
+
+        let meet_as_expected = |guests: &Guests, id: &ObjectId| -> meeting::Client {
+            let Some(Ok(Restored::On(_, make))) = guests.restore(id.as_bytes(), &peer(7)) else {
+                panic!("it isn't let in")
+            };
+            capnp::capability::FromClientHook::new(make(&peer(7)).hook)
+        };
+        let bring = |meeting: &meeting::Client| {
+            let mut request = meeting.bring_request();
+            request.get().set_source(capnp_rpc::new_client(Nothing));
+            request.send().promise
+        };
+        let guests = Guests::default();
+        let (id, mut awaited) = expect(&guests);
+        let meeting = meet_as_expected(&guests, &id);
+        bring(&meeting).await.unwrap();
+        assert!(awaited.arrived().await.is_some());
+        assert!(bring(&meeting).await.is_err(), "it has brought something already");
+
+        let (id, awaited) = expect(&guests);
+        let meeting = meet_as_expected(&guests, &id);
+        drop(awaited);
+        assert!(bring(&meeting).await.is_err(), "nobody waits any more");
+
+        let (id, mut awaited) = expect(&guests);
+        drop(meet_as_expected(&guests, &id));
+        assert!(awaited.arrived().await.is_none(), "it has left");
     }
 
     #[test]

@@ -329,3 +329,6 @@ pub(crate) fn snapshot_label() -> String {
     let now = OffsetDateTime::now_utc();
     now.format(&format).unwrap_or_else(|_| format!("zatlas-{}", now.unix_timestamp()))
 }
+
+#[cfg(test)]
+mod tests;

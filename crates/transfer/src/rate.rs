@@ -91,6 +91,7 @@ mod tests {
     fn parts_add_up_to_no_more_than_the_whole() {
         let rate: Rate = "10M".parse().unwrap();
         assert_eq!(rate.divided_by(4).bytes_per_second(), (10 << 20) / 4);
+        assert!(3 * rate.divided_by(3).bytes_per_second() <= rate.bytes_per_second());
         assert_eq!(rate.divided_by(0), rate);
         assert_eq!(rate.divided_by(usize::MAX).bytes_per_second(), 1);
     }

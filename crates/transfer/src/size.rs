@@ -30,6 +30,13 @@ mod tests {
         {
             assert_eq!(parse(text), Some(bytes), "{text}");
         }
+        for (power, units) in
+            (1..).zip([["K", "KiB"], ["M", "MiB"], ["G", "GiB"], ["T", "TiB"], ["P", "PiB"]])
+        {
+            for unit in units {
+                assert_eq!(parse(&format!("3{unit}")), Some(3 * 1024_u64.pow(power)), "{unit}");
+            }
+        }
         for text in ["", "-1", "+1", "1.5G", "G", "10 K", "9999999999P", "1X", "1K/s"] {
             assert_eq!(parse(text), None, "{text}");
         }

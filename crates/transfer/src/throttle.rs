@@ -114,6 +114,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use futures::future::join_all;
     use tokio::time::timeout;
 
     use super::*;
@@ -185,6 +186,16 @@ mod tests {
         let (slow, fast) = tokio::join!(taken(&slow, 10), taken(&fast, 10));
         assert_about(slow, 10);
         assert_about(fast, 70);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_more_wait_the_less_each_takes_at_once() {
+        let limits = Limits::new(rate("64K"), None);
+        let throttles = [(); 100].map(|()| limits.throttle(None));
+        let start = Instant::now();
+        let bytes = join_all(throttles.iter().map(|throttle| throttle.take(CHUNK))).await;
+        assert!(bytes.iter().all(|bytes| *bytes > 0));
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?} to the last", start.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -68,6 +68,15 @@ fn several_get_equal_shares() {
     }
 }
 
+/// A share that is larger than what one has at hand would be taken whole by some and in parts by others.
+#[test]
+fn each_of_several_takes_no_more_than_it_has_at_hand_and_one_alone_all_it_can() {
+    let fast = rate(1000 * MIB);
+    assert_eq!(piece(fast, 2), MOST_OF_SEVERAL);
+    assert!(piece(fast, 1) > MOST_OF_SEVERAL);
+    assert_eq!(piece(rate(1024), 1000), LEAST_PIECE);
+}
+
 #[test]
 fn it_flows_evenly() {
     for bytes in [1024, 64 << 10, MIB, 100 * MIB] {

@@ -1,0 +1,97 @@
+use std::rc::Rc;
+
+use sturdyref::{Listener, ObjectId, Peer, RestoreError, Restored, Restorer};
+use tokio::task::{LocalSet, spawn_local};
+use tokio_util::sync::CancellationToken;
+
+use super::super::*;
+
+fn at(auth: Auth, address: &str) -> SturdyRef {
+    SturdyRef { auth, address: address.parse().unwrap(), id: ObjectId::new("m") }
+}
+
+/// Where nobody listens.
+fn nowhere() -> SturdyRef {
+    at(Auth::Insecure, "tcp:127.0.0.1:1")
+}
+
+/// Lets everyone in, or nobody.
+struct Door {
+    open: bool,
+}
+
+impl Restorer for Door {
+    fn restore(&self, _: &[u8], _: &Peer) -> Result<Restored, RestoreError> {
+        struct Nothing;
+        impl source::Server for Nothing {}
+        if !self.open {
+            return Err(RestoreError::Unknown);
+        }
+        Ok(Restored::Here(capnp_rpc::new_client::<source::Client, _>(Nothing).client))
+    }
+}
+
+/// Somebody who listens, until the test is over.
+fn somebody(door: Door) -> SturdyRef {
+    let local = "tcp:127.0.0.1:0".parse().unwrap();
+    let listener = Listener::bind(&local, Security::Insecure).unwrap();
+    let found = at(Auth::Insecure, &listener.local_address().to_string());
+    spawn_local(listener.serve(Rc::new(door), CancellationToken::new()));
+    found
+}
+
+async fn dialled(targets: &[SturdyRef]) -> Result<Connection, NotDialled> {
+    dial(targets, &Security::Insecure, &Limits::default()).await
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_passed_over() {
+    let test = async {
+        let there = somebody(Door { open: true });
+        let connection = dialled(&[nowhere(), nowhere(), there]).await.unwrap();
+        connection.close().await;
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_is_there_and_refuses_is_the_last_to_be_dialled() {
+    let test = async {
+        let (refuses, takes) = (somebody(Door { open: false }), somebody(Door { open: true }));
+        let ended = dialled(&[nowhere(), refuses, takes]).await;
+        assert!(matches!(ended, Err(NotDialled::Final(_))), "{:?}", ended.map(drop));
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_has_too_many_addresses_is_not_looked_for_at_all_of_them() {
+    let test = async {
+        let mut all = vec![nowhere(); MOST_PATHS];
+        all.push(somebody(Door { open: true }));
+        let ended = dialled(&all).await;
+        let Err(NotDialled::Unreachable(reasons)) = ended else { panic!("{:?}", ended.map(drop)) };
+        assert_eq!(reasons.len(), MOST_PATHS);
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[test]
+fn a_sender_may_not_have_sockets_of_this_machine_dialled_nor_leave_out_tls() {
+    let pinned = Auth::Tls(sturdyref::Fingerprint([7; 32]));
+    let (tcp, unix) = ("tcp:192.0.2.1:1", "unix:/run/docker.sock");
+    for (tls, auth, other) in [(true, pinned, Auth::Insecure), (false, Auth::Insecure, pinned)] {
+        assert!(may_dial(&at(auth, tcp), tls));
+        assert!(!may_dial(&at(auth, unix), tls));
+        assert!(!may_dial(&at(other, tcp), tls));
+    }
+}
+
+#[test]
+fn a_receiver_has_room_for_all_that_a_sender_may_have_on_its_way() {
+    let (sends, receives) = (sending(48 << 20), receiving());
+    assert!(sends.bulk);
+    // A gigabit over 200 ms.
+    assert!(sends.most_window >= 1_000_000_000 / 8 / 5);
+    assert!(receives.unanswered >= Limits::default().unanswered + sends.most_window);
+}
