@@ -57,6 +57,23 @@ fn a_machine_receives_no_faster_than_it_may() {
     one_with(&[], &["--limit-rate-per-transfer", "2M"], Scene::copy, &[]);
 }
 
+#[test]
+fn what_a_transfer_may_take_is_the_same_after_its_source_was_away() {
+    let mut scene = Scene::new(&["data"], 2 * BYTES, &[], &[]);
+    let mut process = scene.download("data", &["--limit-rate", "2M"]);
+    scene.wait_begun(&scene.sender, "data");
+    scene.sender.agent().kill();
+    process.wait_for_line("it goes on by itself when it can");
+    scene.sender.start_agent("datacenter-01", &[]);
+    let told = summary(process.finish());
+    let (bytes, seconds) = (told["bytes"].as_u64().unwrap(), told["seconds"].as_f64().unwrap());
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let least = bytes as f64 / (2 * MIB) as f64;
+    // What goes at once where nothing went before does so at both its beginnings.
+    assert!(seconds >= least - 2.0 * AT_ONCE, "it took {seconds} s, and not {least}: {told:#}");
+    scene.assert_arrived("data");
+}
+
 /// Whatever the sources send, and however many they are.
 #[test]
 fn a_machine_receives_no_faster_than_it_may_from_all_together() {
