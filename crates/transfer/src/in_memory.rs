@@ -48,9 +48,10 @@ impl Source {
         file.rewind()?;
         let left = Cell::new(usize::try_from(file.metadata()?.len()).unwrap());
         let throttle = Limits::default().throttle(None);
-        let sent = pump(&Sent { file, left }, &sink, &throttle).await?;
+        let sent = Cell::new(0);
+        pump(&Sent { file, left }, &sink, &sent, &throttle).await?;
         sink.end_request().send().promise.await?;
-        Ok(sent)
+        Ok(sent.get())
     }
 }
 

@@ -11,8 +11,9 @@ use schema::{Location, Machine, Place};
 use crate::dial::Avoided;
 use crate::report::Route;
 
-/// A way is tried again after so long: a port may have been opened meanwhile.
-const REMEMBERED: Duration = Duration::from_secs(300);
+/// A way is tried again after so long: a transfer of days must not take the relay since a link was down for
+/// a moment before it began.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// What all transfers of a process remember of the ways to other machines. Clones share it.
 #[derive(Clone, Debug, Default)]

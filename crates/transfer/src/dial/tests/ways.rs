@@ -66,6 +66,7 @@ impl Tracker {
             may_snapshot: false,
             avoided: &Avoided::new(),
             ways,
+            program: "cli",
         };
         let reached = reach(&broker, &entrance, &worker, wanted).await;
         (reached.ok().map(|line| line.route), self.asked.take())
