@@ -29,7 +29,7 @@ use crate::ends::{Giver, Taker};
 use crate::guard::Expected;
 use crate::incoming::{Ended, Incoming, Reception, channel, receive};
 use crate::outgoing::pump::pump;
-use crate::throttle::Limits;
+use crate::traffic::throttle::Limits;
 
 const GUID: Guid = Guid(7);
 

@@ -25,7 +25,7 @@ use zfs::stream::{Begin, Follower};
 use crate::ends::Taker;
 use crate::failure::Trouble;
 use crate::guard::{Expected, Verdict};
-use crate::throttle::Throttle;
+use crate::traffic::throttle::Throttle;
 
 /// How long a cancelled receive that has the whole stream may take to store it.
 const LAST_COMMIT: Duration = Duration::from_secs(5);

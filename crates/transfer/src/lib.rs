@@ -7,7 +7,6 @@
 //! catalogue, and decides nothing that the plan could.
 
 pub mod broker;
-mod bucket;
 pub mod dial;
 mod ends;
 pub mod entrance;
@@ -23,8 +22,6 @@ mod lock;
 pub mod options;
 pub mod outgoing;
 pub mod plan;
-mod queue;
-mod rate;
 mod remote;
 pub mod report;
 mod reserve;
@@ -33,14 +30,10 @@ pub mod size;
 mod stream_request;
 mod tail;
 mod target;
-mod throttle;
 mod traffic;
 mod ways;
 pub mod wire;
 
 pub use failure::zfs_failure;
-pub use queue::Queue;
-pub use rate::{Rate, RateError};
-pub use throttle::Limits;
-pub use traffic::Traffic;
+pub use traffic::{Limits, Queue, Rate, RateError, Traffic};
 pub use ways::Ways;

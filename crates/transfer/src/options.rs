@@ -5,7 +5,7 @@ use std::time::Duration;
 use capnp::Result;
 use schema::transfer_capnp::options;
 
-use crate::rate::Rate;
+use crate::traffic::rate::Rate;
 
 /// What the user may choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,8 +31,8 @@ use crate::failure::zfs_failure;
 use crate::holds::Holds;
 use crate::settings::CARRIED;
 use crate::stream_request::{self, StreamRequest};
-use crate::throttle::Throttle;
 use crate::traffic::Traffic;
+use crate::traffic::throttle::Throttle;
 
 /// Who waits for its turn hears at least so often that it still does.
 const TELL_EVERY: Duration = Duration::from_secs(10);

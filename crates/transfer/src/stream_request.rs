@@ -7,7 +7,7 @@ use zfs::process::SendFlags;
 use zfs::{ResumeToken, Snapshot};
 
 use crate::plan::Base;
-use crate::rate::Rate;
+use crate::traffic::rate::Rate;
 
 /// A stream: one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]

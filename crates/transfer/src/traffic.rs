@@ -1,7 +1,14 @@
 //! What the transfers of a machine share, those that send and those that receive.
 
-use crate::queue::Queue;
-use crate::throttle::Limits;
+mod bucket;
+pub(crate) mod queue;
+pub(crate) mod rate;
+pub(crate) mod throttle;
+
+pub use queue::Queue;
+pub use rate::{Rate, RateError};
+pub use throttle::Limits;
+
 use crate::ways::Ways;
 
 /// How many go at once, and how fast; by default, without limit.

@@ -19,7 +19,7 @@ use crate::lock;
 use crate::report::{Plan, Summary};
 use crate::tail::Tail;
 use crate::target::{self, Mark};
-use crate::throttle::Throttle;
+use crate::traffic::throttle::Throttle;
 
 /// What has been away for longer is asked for less often: each time, all that all replicas have
 /// crosses the network. It has no turn to receive any more, either.

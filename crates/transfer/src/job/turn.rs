@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 use super::converge::Transfer;
 use super::ledger::Key;
 use crate::failure::Trouble;
-use crate::queue::Place;
 use crate::remote::{Opened, Remote};
+use crate::traffic::queue::Place;
 
 /// A source isn't asked for news more often.
 const ASK_EVERY: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use zfs::process::{Stream, Zfs};
 
 use crate::ends::Giver;
 use crate::failure::zfs_failure;
-use crate::throttle::Throttle;
+use crate::traffic::throttle::Throttle;
 
 /// The most bytes of stream in one message: a quarter of the default window, so that some are on
 /// their way while the next is read. Half as many cost a tenth more of the CPU, twice as many no less.

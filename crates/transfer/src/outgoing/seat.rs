@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::queue::{Place, Queue};
+use crate::traffic::queue::{Place, Queue};
 
 /// A turn that has come is lost after so long without a call. What a receiver does between two of
 /// its calls, such as making room, takes less.

@@ -6,8 +6,8 @@ use zfs::process::SendFlags;
 use super::*;
 use crate::incoming;
 use crate::plan::examples::snapshot;
-use crate::queue::Queue;
 use crate::stream_request::Start;
+use crate::traffic::queue::Queue;
 
 /// Longer than anything here takes by a clock that stands still while something is to be done.
 const LONG: Duration = Duration::from_secs(3600);

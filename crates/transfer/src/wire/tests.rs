@@ -1,5 +1,5 @@
 use super::*;
-use crate::rate::Rate;
+use crate::traffic::rate::Rate;
 use zfs::{Kind, Snapshot};
 
 fn snapshot(guid: u64) -> Snapshot {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::rate::Rate;
+use crate::traffic::rate::Rate;
 
 /// So much time in which nothing was taken can be made up for: more than a wake-up is late by, even
 /// on a busy machine, and too little to be felt as a burst.

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::bucket::{Bucket, piece};
-use crate::rate::Rate;
+use crate::traffic::bucket::{Bucket, piece};
+use crate::traffic::rate::Rate;
 
 /// How fast the transfers of a machine may be, in all and each.
 #[derive(Clone, Debug, Default)]
