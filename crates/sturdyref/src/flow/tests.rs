@@ -117,11 +117,11 @@ async fn a_window_grows_to_what_it_may_be_and_to_its_part_of_the_memory() {
         let memory = Memory::of(6 * MIB);
         let limits = Limits { most_window: 64 * MIB, memory, ..limits };
         let mut one = Sender::new(&limits);
-        assert_eq!(one.window().await, 6 * MIB);
+        assert_eq!(one.window().await, (1 + 6) * MIB, "beyond what it begins with");
         let mut other = Sender::new(&limits);
-        assert_eq!([one.window().await, other.window().await], [3 * MIB; 2]);
+        assert_eq!([one.window().await, other.window().await], [(1 + 3) * MIB; 2]);
         drop(other);
-        assert_eq!(one.window().await, 6 * MIB, "what the other had is free again");
+        assert_eq!(one.window().await, (1 + 6) * MIB, "what the other had is free again");
     };
     LocalSet::new().run_until(test).await;
 }
