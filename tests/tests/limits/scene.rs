@@ -7,13 +7,14 @@ use serde_json::Value;
 use tests::{Fleet, Machine, Process, Ran, Tree, until};
 
 /// Writes down what it is called for, and starts no stream of a dataset for which there is a file
-/// `closed-NAME`.
+/// `closed-NAME`; one that goes on by a token is called `resumed`.
 const GATED: &str = r#"
 echo "$@" >>"$DIR/zfs.log"
 if [ "$1" = send ] && [ "$2" != -nvP ]; then
     for word; do last=$word; done
     name=${last%@*}
     name=${name##*/}
+    [ "$name" != "$last" ] || name=resumed
     : >"$DIR/begun-$name"
     while [ -e "$DIR/closed-$name" ]; do sleep 0.05; done
 fi
