@@ -35,9 +35,9 @@ interface Source {
 
   turn @7 (told :UInt32) -> (outcome :Answer.Outcome(Turn));
   # Takes a place in the machine's queue, at the first call, and answers once the place is another
-  # than `told` (at first: than any number that could be), or after 10 s. A number never rises. The
-  # place is left with the capability, and after 2 minutes of its turn without a call; `send` waits
-  # for its turn, too.
+  # than `told` (at first: than any number that could be), or after 10 s. The number never rises
+  # while the place is kept. It is left with the capability, and after 2 minutes of its turn in which
+  # there was no call; `send` waits for its turn, too.
 
   sent @8 () -> (outcome :Answer.Outcome(Sent));
   # How much of the last stream has been given to the connection, at once: a receiver to which less

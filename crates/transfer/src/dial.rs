@@ -117,7 +117,7 @@ async fn try_all(
         }
         in_vain.insert(Route::Direct);
         // A ticket is good for one connection, and one that was too slow may have used it.
-        broker.reach(wish).await?;
+        broker.reach(wish).await.map_err(|failure| because(&tried, failure))?;
     }
     // A sender that is not to be dialled at all shows no key by which it could be known.
     let sender = offered.first().map(|target| target.auth);
@@ -130,19 +130,22 @@ async fn try_all(
         in_vain.insert(Route::DialledBySender);
     }
     tracing::info!(%place, ?tried, ?avoided, "not reached directly");
-    let because = |failure: Failure| {
-        let reasons = tried.into_iter().chain([failure.reason]);
-        Failure { reason: reasons.collect::<Vec<_>>().join("; "), ..failure }
-    };
     if avoided.contains(&Route::Relayed) {
         let reason = "nothing came by way of the tracker";
-        return Err(because(Failure::new(Code::Unreachable, "reach", place, reason, LOOK)));
+        let failure = Failure::new(Code::Unreachable, "reach", place, reason, LOOK);
+        return Err(because(&tried, failure));
     }
-    let target: SturdyRef = broker.relay().await.map_err(because)?;
+    let target: SturdyRef = broker.relay().await.map_err(|failure| because(&tried, failure))?;
     match connect(&target, &security, DIAL_DEADLINE, &receiving(), open).await {
         Ok(connected) => Ok(line(connected, Route::Relayed)),
         Err(error) => Err(not_reached(place, &error)),
     }
+}
+
+/// With the reasons for which other ways were left before.
+fn because(tried: &[String], failure: Failure) -> Failure {
+    let reasons = tried.iter().chain([&failure.reason]).map(String::as_str);
+    Failure { reason: reasons.collect::<Vec<_>>().join("; "), ..failure }
 }
 
 /// Has the sender come to this machine.

@@ -133,6 +133,10 @@ impl Source {
         request: &StreamRequest,
         sink: byte_stream::Client,
     ) -> Result<u64, Failure> {
+        if !self.sending.get() {
+            // Of this stream nothing has been sent yet, however long it takes to begin.
+            self.sent.set(0);
+        }
         self.seat.place().turn().await;
         let stream = self.subject.stream(request).await?;
         let busy = Busy::begin(&self.sending, &self.tasks.sending).ok_or_else(|| {
@@ -145,7 +149,6 @@ impl Source {
         let throttle =
             self.throttle.get_or_init(|| self.traffic.limits.throttle(request.limit_rate));
         let throttle = throttle.clone();
-        self.sent.set(0);
         let sent = self.sent.clone();
         let outgoing = Outgoing { zfs, stream, sink, sent, throttle, cancel, _busy: busy };
         let sent = tokio::task::spawn_local(self.tasks.tracker.track_future(outgoing.run())).await;

@@ -23,7 +23,7 @@ const METHODS: [(u64, &[&str]); 9] = [
     (hold_sink::Client::TYPE_ID, &["write", "done"]),
     (
         source::Client::TYPE_ID,
-        &["open", "takeSnapshot", "estimate", "send", "hold", "finish", "settings", "turn"],
+        &["open", "takeSnapshot", "estimate", "send", "hold", "finish", "settings", "turn", "sent"],
     ),
     (byte_stream::Client::TYPE_ID, &["write", "end"]),
     (transfer::Client::TYPE_ID, &["observe", "cancel"]),

@@ -19,6 +19,14 @@ const MOST_AT_ONCE: usize = 400;
 impl Transfer {
     /// Does the steps, and what is to be done when the snapshot has arrived.
     pub(super) async fn carry_out(&mut self, ready: Ready) -> Result<Summary, Trouble> {
+        let turn = self.keep_turn();
+        tokio::select! {
+            done = self.do_steps(ready) => done,
+            never = turn => match never {},
+        }
+    }
+
+    async fn do_steps(&mut self, ready: Ready) -> Result<Summary, Trouble> {
         let mut first = match &ready.look.destination {
             Destination::Absent { .. } => true,
             Destination::Present(present) => {

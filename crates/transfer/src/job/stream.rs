@@ -257,7 +257,10 @@ impl Transfer {
             self.made |= receive.options != ReceiveOptions::increment();
         }
         self.ledger.count(counted.get());
-        if matches!(ended, Ended::Aborted | Ended::Stalled) && !cancel.is_cancelled() {
+        // Whoever has answered did so by this very way.
+        let answered = matches!(&sent, Some(Err(failure)) if failure.code != Code::Unreachable);
+        let broke_off = matches!(ended, Ended::Aborted | Ended::Stalled);
+        if broke_off && !answered && !cancel.is_cancelled() {
             self.judge_way(&heard).await;
         }
         match (ended, sent) {

@@ -1,6 +1,8 @@
 //! Waiting for one's turn, where a machine takes only so many transfers at once.
 
+use std::convert::Infallible;
 use std::fmt::Display;
+use std::future::pending;
 use std::time::Duration;
 
 use schema::{Code, Failure};
@@ -90,6 +92,21 @@ impl Transfer {
         }
         self.turns.there = true;
         Ok(())
+    }
+
+    /// Tells the source again and again that its turn is being used, whatever it is that takes time
+    /// here: to make room, to store what has come.
+    pub(super) fn keep_turn(&self) -> impl Future<Output = Infallible> + use<> {
+        let in_use = self.line.as_ref().filter(|_| self.turns.there);
+        let source = in_use.map(|((place, _), line)| (place.clone(), line.source.clone()));
+        async move {
+            if let Some((place, client)) = source {
+                let remote = Remote { client: &client, place: &place };
+                // It answers after a while. Of a lost connection the stream tells.
+                while remote.turn(Some(0)).await == Ok(0) {}
+            }
+            pending().await
+        }
     }
 
     fn tell_place(&self, machine: &str, ahead: impl Display) {

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::traffic::queue::{Place, Queue};
 
-/// A turn that has come is lost after so long without a call. What a receiver does between two of
-/// its calls, such as making room, takes less.
+/// A turn that has come is lost after so long without a call. A receiver that is at work between two
+/// streams asks for its turn all the while.
 const UNUSED: Duration = Duration::from_secs(2 * 60);
 
 /// Where one source stands.
