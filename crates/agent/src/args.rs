@@ -50,7 +50,7 @@ pub(crate) struct Args {
     pub(crate) memory: u64,
 
     /// How fast all that this machine sends and receives may be, together: bytes per second, as 500K,
-    /// 10M or 1G
+    /// 10M or 1G (powers of 1024)
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<Rate>,
 
@@ -60,7 +60,7 @@ pub(crate) struct Args {
 
     /// Send to so many at once, and receive so many copies at once; the others wait for their turn
     /// [default: no limit]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_once)]
     pub(crate) max_transfers: Option<NonZeroUsize>,
 
     /// Where receivers of this machine's datasets connect to
@@ -89,6 +89,10 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) config: ConfigFile,
+}
+
+fn at_once(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "a number from 1 on; leave the flag away for no limit")
 }
 
 fn size(text: &str) -> Result<u64, &'static str> {

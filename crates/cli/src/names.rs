@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schema::{Code, Failure, Place};
 use transfer::options::Options;
-use zfs::{DatasetPath, SnapshotLabel};
+use zfs::{DatasetPath, Escaped, SnapshotLabel};
 
 use crate::args::{self, Props};
 use crate::duration;
@@ -72,7 +72,10 @@ impl Wanted {
                 limit_rate: wish
                     .limit_rate
                     .as_deref()
-                    .map(|text| parse("argument of --limit-rate", text))
+                    .map(|text| {
+                        let what = format!("argument of --limit-rate, '{}'", Escaped(text));
+                        parse(&what, text)
+                    })
                     .transpose()?,
             },
         })

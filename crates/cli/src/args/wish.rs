@@ -46,7 +46,7 @@ pub(crate) struct Wish {
     pub(crate) wait: bool,
 
     /// How long to wait for a source that has gone, and for the destination of a copy: 90s, 15m,
-    /// 2h, 7d; with 0s, the first failure is the last
+    /// 2h, 7d; with 0s, the first failure is the last. A wait for a turn doesn't count
     #[arg(long, value_name = "DURATION", default_value = "7d")]
     pub(crate) timeout: String,
 
@@ -54,8 +54,8 @@ pub(crate) struct Wish {
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(crate) stall: String,
 
-    /// How fast it may be, in bytes per second: 500K, 10M, 1G; with -r, all of it together (a copy
-    /// gives each of the --jobs its part)
+    /// How fast it may be, in bytes per second: 500K, 10M, 1G (powers of 1024); with -r, all of it
+    /// together (a copy gives each of the --jobs an equal part)
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<String>,
 

@@ -253,16 +253,19 @@ impl Transfer {
     }
 
     pub(super) fn interrupted(&self) -> Failure {
-        let kept = match self.received() {
-            0 => String::new(),
-            bytes => format!(" after {}", Bytes(bytes)),
+        let (kept, remedy) = match self.received() {
+            0 => (String::new(), "Run the command again."),
+            bytes => {
+                let remedy = "What has arrived is kept: run the command again to go on.";
+                (format!(" after {}", Bytes(bytes)), remedy)
+            }
         };
         Failure::new(
             Code::Interrupted,
             "finish the transfer of",
             &self.job.dataset,
             format!("it was cancelled{kept}"),
-            "What has arrived is kept: run the command again to go on.",
+            remedy,
         )
     }
 }
