@@ -8,7 +8,7 @@
 mod book;
 mod tag;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,11 +76,12 @@ impl Holds {
     ) -> Result<(), Failure> {
         let transfer = tag::parse(transfer)?;
         let tag = self.0.tags.tag(transfer)?;
-        let pool = snapshot.dataset().pool();
-        let gate = self.gate(pool);
+        let dataset = snapshot.dataset();
+        let gate = self.gate(dataset.pool());
         let _open = gate.read().await;
         // In the book before it is put, so that there is never a hold that nobody knows of.
-        let noted = self.book(|book| book.used(Key { guid, transfer }, pool, destination, now()));
+        let key = Key { guid, transfer };
+        let noted = self.book(|book| book.used(key, dataset, destination, now()));
         noted.map_err(|error| unnoted(snapshot, &error))?;
         // It may be there already.
         self.0.zfs.hold(snapshot, &tag).await.map_err(|error| zfs_failure(&error)).map(drop)
@@ -112,7 +113,7 @@ impl Holds {
             gone.push(Key { guid, transfer });
         }
         // So that whoever asks for the same again finds nothing to do.
-        let noted = self.book(|book| book.let_go(&gone));
+        let noted = self.book(|book| book.let_go(dataset, &gone));
         noted.map_err(|error| unnoted(dataset, &error))
     }
 
@@ -194,13 +195,14 @@ impl Holds {
                 Err(_) => unlisted.push((pool.clone(), Some(late(pool, deadline)))),
             }
         }
-        let pool_of = |hold: &zfs::Hold| hold.snapshot.dataset().pool().clone();
-        let keys = seen.iter().map(|(hold, key)| (*key, pool_of(hold))).collect();
+        let mut at: BTreeMap<Key, BTreeSet<DatasetName>> = BTreeMap::new();
+        for (hold, key) in &seen {
+            at.entry(*key).or_default().insert(hold.snapshot.dataset().clone());
+        }
         let noted = self.book(|book| {
-            book.reconcile(&keys, &listed, now)?;
+            book.reconcile(&at, &listed, now)?;
             let found = |(hold, key)| {
-                let note = book.find(&key);
-                let note = note.unwrap_or_else(|| Note::first_seen(pool_of(&hold), now));
+                let note = book.find(&key).unwrap_or_else(|| Note::first_seen(now));
                 Found { hold, key, note }
             };
             Ok(seen.into_iter().map(found).collect())

@@ -153,7 +153,8 @@ impl DatasetPath {
 }
 
 /// A dataset's full name: `tank` (the pool's root) or `tank/a/b`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct DatasetName {
     pool: PoolName,
     path: Option<DatasetPath>,
@@ -210,6 +211,20 @@ impl FromStr for DatasetName {
             None => (text, None),
         };
         Ok(Self { pool: pool.parse()?, path })
+    }
+}
+
+impl TryFrom<String> for DatasetName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<DatasetName> for String {
+    fn from(name: DatasetName) -> Self {
+        name.to_string()
     }
 }
 

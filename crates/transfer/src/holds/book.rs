@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use schema::TransferId;
 use serde::{Deserialize, Serialize};
-use zfs::{Guid, PoolName};
+use zfs::{DatasetName, Guid, PoolName};
 
 /// More holds than this aren't kept in mind, nor put: each rewrites the file.
 const MOST: usize = 10_000;
@@ -53,18 +53,18 @@ pub enum BookError {
     Full,
 }
 
-/// A hold: a snapshot, and the transfer that may need it.
+/// A snapshot, and the transfer that may need it: held once on each of the snapshot's copies here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) guid: Guid,
     pub(super) transfer: TransferId,
 }
 
-/// What is remembered of a hold.
+/// What is remembered of a snapshot's holds for a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
-    /// Where the snapshot was when it was asked for; `None` where an earlier version noted it.
-    pub(super) pool: Option<PoolName>,
+    /// Where it was held, by the names of then: several, if the transfer went over to another copy.
+    pub(super) datasets: BTreeSet<DatasetName>,
     /// What the transfer makes, for people; empty if that isn't known.
     pub(super) destination: String,
     /// Unix time in seconds.
@@ -72,9 +72,9 @@ pub(super) struct Note {
 }
 
 impl Note {
-    /// Of a hold that was found without one.
-    pub(super) fn first_seen(pool: PoolName, now: i64) -> Self {
-        Self { pool: Some(pool), destination: String::new(), last_used: now }
+    /// Of holds that were found without one.
+    pub(super) fn first_seen(now: i64) -> Self {
+        Self { datasets: BTreeSet::new(), destination: String::new(), last_used: now }
     }
 }
 
@@ -85,6 +85,9 @@ struct Line {
     guid: Guid,
     transfer: TransferId,
     #[serde(default)]
+    datasets: BTreeSet<DatasetName>,
+    /// All that an earlier version noted of where it was.
+    #[serde(default, skip_serializing)]
     pool: Option<PoolName>,
     destination: String,
     last_used: i64,
@@ -106,8 +109,10 @@ impl Book {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(BookError::Read { path, source }),
         };
-        let note = |Line { guid, transfer, pool, destination, last_used }| {
-            (Key { guid, transfer }, Note { pool, destination, last_used })
+        let note = |line: Line| {
+            let Line { guid, transfer, mut datasets, pool, destination, last_used } = line;
+            datasets.extend(pool.map(DatasetName::root));
+            (Key { guid, transfer }, Note { datasets, destination, last_used })
         };
         Ok(Self { path, notes: lines.into_iter().map(note).collect() })
     }
@@ -125,7 +130,7 @@ impl Book {
     pub(super) fn used(
         &mut self,
         key: Key,
-        pool: &PoolName,
+        dataset: &DatasetName,
         destination: &str,
         now: i64,
     ) -> Result<(), BookError> {
@@ -134,35 +139,40 @@ impl Book {
         }
         let destination = destination.chars().take(LONGEST_DESTINATION).collect();
         let mut notes = self.notes.clone();
-        let pool = Some(pool.clone());
-        notes.insert(key, Note { pool, destination, last_used: now });
+        let mut datasets = notes.remove(&key).map(|note| note.datasets).unwrap_or_default();
+        datasets.insert(dataset.clone());
+        notes.insert(key, Note { datasets, destination, last_used: now });
         self.replace(notes)
     }
 
-    /// These are held no more.
-    pub(super) fn let_go(&mut self, keys: &[Key]) -> Result<(), BookError> {
+    /// These are held no more at a dataset. Where it went by another name when they were asked for,
+    /// they stay here until holds are looked for.
+    pub(super) fn let_go(&mut self, dataset: &DatasetName, keys: &[Key]) -> Result<(), BookError> {
         let mut notes = self.notes.clone();
-        notes.retain(|key, _| !keys.contains(key));
+        notes.retain(|key, Note { datasets, .. }| {
+            !(keys.contains(key) && datasets.remove(dataset) && datasets.is_empty())
+        });
         self.replace(notes)
     }
 
-    /// Enters the holds that were found in `pools` and aren't in the book, as used now. They are all
-    /// that there are in these pools: what the book has there beside them leaves it, but for those
-    /// that were asked for since, which may be about to be put.
+    /// Enters the holds that were found in `pools`, at these datasets, and aren't in the book, as
+    /// used now. They are all that there are in these pools: what the book has there beside them
+    /// leaves it, but for those that were asked for since, which may be about to be put.
     pub(super) fn reconcile(
         &mut self,
-        found: &BTreeMap<Key, PoolName>,
+        found: &BTreeMap<Key, BTreeSet<DatasetName>>,
         pools: &BTreeSet<PoolName>,
         now: i64,
     ) -> Result<(), BookError> {
         let mut notes = self.notes.clone();
-        notes.retain(|key, note| {
-            let elsewhere = note.pool.as_ref().is_some_and(|pool| !pools.contains(pool));
-            found.contains_key(key) || note.last_used >= now || elsewhere
-        });
-        for (key, pool) in found {
-            notes.entry(*key).or_insert_with(|| Note::first_seen(pool.clone(), now));
+        for note in notes.values_mut().filter(|note| note.last_used < now) {
+            note.datasets.retain(|dataset| !pools.contains(dataset.pool()));
         }
+        for (key, datasets) in found {
+            let note = notes.entry(*key).or_insert_with(|| Note::first_seen(now));
+            note.datasets.extend(datasets.iter().cloned());
+        }
+        notes.retain(|_, note| note.last_used >= now || !note.datasets.is_empty());
         self.replace(notes)
     }
 
@@ -171,7 +181,8 @@ impl Book {
             let line = |(key, note): (&Key, &Note)| Line {
                 guid: key.guid,
                 transfer: key.transfer,
-                pool: note.pool.clone(),
+                datasets: note.datasets.clone(),
+                pool: None,
                 destination: note.destination.clone(),
                 last_used: note.last_used,
             };

@@ -7,6 +7,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod book;
+mod expiry;
+
 const DAY: i64 = 24 * 3600;
 const T1: &str = "00000000000000a1";
 const T2: &str = "00000000000000a2";
@@ -156,63 +159,6 @@ async fn a_peer_can_have_no_other_tag_put() {
 }
 
 #[tokio::test]
-async fn a_hold_expires_7_days_after_its_last_use_and_not_before() {
-    let machine = Machine::new();
-    let holds = machine.agent("m");
-    hold(&holds, "tank/a@s", 1, T1).await;
-    let used = holds.list(&pools(), now()).await.unwrap().0[0].last_used;
-    holds.expire(&pools(), used + 7 * DAY).await.unwrap();
-    assert_eq!(machine.held().len(), 1);
-    holds.expire(&pools(), used + 7 * DAY + 1).await.unwrap();
-    assert_eq!(machine.held(), [""; 0]);
-
-    // A later use counts, the first one doesn't.
-    hold(&holds, "tank/a@s", 1, T1).await;
-    holds.book(|book| {
-        let key = Key { guid: Guid(1), transfer: T1.parse().unwrap() };
-        book.used(key, &pools()[0], DESTINATION, used + 3 * DAY).unwrap();
-    });
-    holds.expire(&pools(), used + 8 * DAY).await.unwrap();
-    assert_eq!(machine.held().len(), 1);
-}
-
-#[tokio::test]
-async fn what_is_asked_for_while_it_expires_stays() {
-    let machine = Machine::new();
-    let holds = machine.agent("m");
-    hold(&holds, "tank/a@s", 1, T1).await;
-    let later = now() + 8 * DAY;
-    let gate = holds.gate(&pools()[0]);
-    let asking = gate.read().await;
-    let expiring = tokio::spawn({
-        let holds = holds.clone();
-        async move { holds.expire(&pools(), later).await }
-    });
-    // Who waits to close the gate lets nobody in before.
-    while gate.try_read().is_ok() {
-        tokio::task::yield_now().await;
-    }
-    let key = Key { guid: Guid(1), transfer: T1.parse().unwrap() };
-    holds.book(|book| book.used(key, &pools()[0], DESTINATION, later)).unwrap();
-    drop(asking);
-    expiring.await.unwrap().unwrap();
-    assert_eq!(machine.held().len(), 1);
-}
-
-#[tokio::test]
-async fn what_cannot_be_let_go_keeps_nothing_else_from_expiring() {
-    let machine = Machine::new();
-    let holds = machine.agent("m");
-    hold(&holds, "tank/a@s", 1, T1).await;
-    hold(&holds, "tank/a@t", 2, T1).await;
-    hold(&holds, "spare/x@s", 4, T1).await;
-    fs::write(machine.path("kept"), "tank/a@s").unwrap();
-    let failed = holds.expire(&pools(), now() + 8 * DAY).await.unwrap_err();
-    assert!(failed.to_string().contains("permission denied"), "{failed}");
-    assert_eq!(machine.held(), [format!("tank/a@s zatlas-m-{T1}")]);
-}
-
-#[tokio::test]
 async fn a_pool_that_cannot_be_listed_hides_no_other_and_is_told_with_why() {
     let machine = Machine::new();
     let holds = machine.agent("m");
@@ -227,34 +173,6 @@ async fn a_pool_that_cannot_be_listed_hides_no_other_and_is_told_with_why() {
         assert_eq!((unasked.len(), unasked[0].place.as_str()), (1, "tank"));
         assert!(unasked[0].reason.contains(why), "{}", unasked[0].reason);
     }
-}
-
-#[tokio::test]
-async fn a_restart_lets_go_of_nothing_and_forgets_nothing() {
-    let machine = Machine::new();
-    let before = machine.agent("m");
-    hold(&before, "tank/a@s", 1, T1).await;
-    let (known, _) = before.list(&pools(), now()).await.unwrap();
-    drop(before);
-    let after = machine.agent("m");
-    after.expire(&pools(), now()).await.unwrap();
-    assert_eq!(after.list(&pools(), now()).await.unwrap().0, known);
-    after.expire(&pools(), known[0].last_used + 7 * DAY + 1).await.unwrap();
-    assert_eq!(machine.held(), [""; 0], "it counts from its use, not from the start");
-}
-
-#[tokio::test]
-async fn a_lost_book_gives_holds_another_7_days() {
-    let machine = Machine::new();
-    let holds = machine.agent("m");
-    hold(&holds, "tank/a@s", 1, T1).await;
-    fs::remove_file(machine.path("book.json")).unwrap();
-    let (holds, found) = (machine.agent("m"), now() + 30 * DAY);
-    holds.expire(&pools(), found).await.unwrap();
-    let (listed, _) = holds.list(&pools(), found + DAY).await.unwrap();
-    assert_eq!((listed[0].last_used, listed[0].destination.as_str()), (found, ""));
-    holds.expire(&pools(), found + 7 * DAY + 1).await.unwrap();
-    assert_eq!(machine.held(), [""; 0]);
 }
 
 #[tokio::test]
@@ -340,60 +258,14 @@ async fn one_hold_is_let_go_of_and_one_that_is_not_there_is_told() {
 }
 
 #[tokio::test]
-async fn the_book_forgets_what_is_gone_but_not_what_is_out_of_sight() {
+async fn a_snapshot_that_one_transfer_holds_at_two_copies_is_let_go_of_at_each() {
     let machine = Machine::new();
+    machine.has(&[("tank/a@s", 1), ("spare/x@s", 1)]);
     let holds = machine.agent("m");
     hold(&holds, "tank/a@s", 1, T1).await;
-    hold(&holds, "spare/x@s", 4, T1).await;
-    let known = || fs::read_to_string(machine.path("book.json")).unwrap().matches("guid").count();
-    // The pool `spare` is exported.
-    machine.has(&[("tank/a@s", 1)]);
+    hold(&holds, "spare/x@s", 1, T1).await;
+    holds.release_transfer(&"spare/x".parse().unwrap(), T1).await.unwrap();
+    assert_eq!(machine.held(), [format!("tank/a@s zatlas-m-{T1}")]);
     holds.release_transfer(&"tank/a".parse().unwrap(), T1).await.unwrap();
-    assert_eq!(listed(&holds, now() + DAY).await, [""; 0]);
-    assert_eq!(known(), 1);
-    machine.has(&[("tank/a@s", 1), ("spare/x@s", 4)]);
-    assert_eq!(
-        listed(&holds, now() + DAY).await,
-        [format!("spare/x@s zatlas-m-{T1} {DESTINATION}")]
-    );
-    assert_eq!(known(), 1);
-}
-
-#[tokio::test]
-async fn what_was_just_asked_for_stays_in_the_book_until_it_is_held() {
-    let machine = Machine::new();
-    let holds = machine.agent("m");
-    let key = Key { guid: Guid(1), transfer: T1.parse().unwrap() };
-    let begun = now();
-    holds.book(|book| book.used(key, &pools()[0], DESTINATION, begun)).unwrap();
-    // A listing that began before it sees no hold yet.
-    assert_eq!(listed(&holds, begun).await, [""; 0]);
-    assert!(holds.book(|book| book.find(&key)).is_some());
-}
-
-#[tokio::test]
-async fn a_book_that_cannot_be_written_lets_nothing_be_held() {
-    let machine = Machine::new();
-    let holds = machine.agent("m");
-    fs::create_dir(machine.path("book.json.new")).unwrap();
-    let snapshot = "tank/a@s".parse().unwrap();
-    let failure = holds.hold(&snapshot, Guid(1), T1, DESTINATION).await.unwrap_err();
-    assert!(failure.to_string().contains("book.json"), "{failure}");
     assert_eq!(machine.held(), [""; 0]);
-}
-
-#[test]
-fn a_damaged_book_is_a_clear_error_and_stays_as_it_is() {
-    let machine = Machine::new();
-    fs::write(machine.path("book.json"), "[{\"guid\": 1").unwrap();
-    let opened = Holds::open(Zfs::default(), &"m".parse().unwrap(), machine.path("book.json"));
-    let words = opened.unwrap_err().to_string();
-    assert!(words.contains("book.json is damaged: move it away"), "{words}");
-    assert_eq!(fs::read_to_string(machine.path("book.json")).unwrap(), "[{\"guid\": 1");
-}
-
-#[test]
-fn time_is_counted_in_seconds() {
-    let clock = time::OffsetDateTime::now_utc().unix_timestamp();
-    assert!(now().abs_diff(clock) < 3600, "{} at {clock}", now());
 }
