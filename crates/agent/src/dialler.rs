@@ -54,7 +54,7 @@ impl Dialler {
     }
 
     /// Brings the ticket's source to somebody. The ticket is good for one source: meanwhile nobody else
-    /// can use it, and nobody at all once this has succeeded.
+    /// can use it, and nobody at all once this has succeeded. Whoever asked may go away before.
     async fn bring(
         &self,
         whom: impl FnOnce(&Ticket) -> Whom,
@@ -62,14 +62,12 @@ impl Dialler {
     ) -> Result<(), Failure> {
         let Control { security, tasks, tickets, .. } = &*self.control;
         let used = || not_dialled("the ticket was used or has expired");
-        let valid = tickets.take(&self.ticket).ok_or_else(used)?;
-        let source = tickets.source(&valid.ticket);
+        let taken = tickets.take(&self.ticket).ok_or_else(used)?;
+        let source = tickets.source(taken.ticket());
         let socket = (security.clone(), limits);
-        let dialled = dial(whom(&valid.ticket), socket, source, tasks.clone()).await;
-        if dialled.is_err() {
-            tickets.put_back(self.ticket, valid);
-        }
-        dialled
+        dial(whom(taken.ticket()), socket, source, tasks.clone()).await?;
+        taken.used();
+        Ok(())
     }
 }
 
@@ -111,7 +109,7 @@ fn unreachable(reason: impl Display) -> Failure {
 }
 
 /// Connects on a thread of its own, where the source is served until the receiver or the connection
-/// goes.
+/// goes. Dropped before it has, it leaves nothing behind.
 async fn dial(
     whom: Whom,
     (security, limits): (Security, Limits),
@@ -119,7 +117,7 @@ async fn dial(
     tasks: Tasks,
 ) -> Result<(), Failure> {
     let worker = Worker::spawn("send").map_err(unreachable)?;
-    let (answer, result) = oneshot::channel();
+    let (mut answer, result) = oneshot::channel();
     let tracker = tasks.tracker.clone();
     worker.run(move || {
         tracker.track_future(async move {
@@ -128,13 +126,16 @@ async fn dial(
             let met = tokio::select! {
                 met = met => met.unwrap_or_else(late),
                 () = tasks.shutdown.cancelled() => Err(unreachable("the agent is stopping")),
+                () = answer.closed() => return,
             };
             match met {
                 Err(failure) => {
                     let _ = answer.send(Err(failure));
                 }
                 Ok((connection, released)) => {
-                    let _ = answer.send(Ok(()));
+                    if answer.send(Ok(())).is_err() {
+                        return;
+                    }
                     tokio::select! {
                         () = connection.closed() => {}
                         // The receiver has gone.

@@ -38,10 +38,38 @@ pub(crate) struct Ticket {
 }
 
 /// A ticket that can be used until then.
-#[derive(Debug)]
-pub(crate) struct Valid {
-    pub(crate) ticket: Ticket,
+#[derive(Clone, Debug)]
+struct Valid {
+    ticket: Ticket,
     until: Instant,
+}
+
+/// A ticket that nobody else can use meanwhile. Dropped, it is good again for what is left of its time,
+/// unless it was used.
+pub(crate) struct Taken {
+    tickets: Rc<Tickets>,
+    digest: IdDigest,
+    valid: Valid,
+    is_used: bool,
+}
+
+impl Taken {
+    pub(crate) fn ticket(&self) -> &Ticket {
+        &self.valid.ticket
+    }
+
+    /// It is good no more.
+    pub(crate) fn used(mut self) {
+        self.is_used = true;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if !self.is_used {
+            self.tickets.valid.borrow_mut().insert(self.digest, self.valid.clone());
+        }
+    }
 }
 
 /// The tickets not used yet, and where to use them.
@@ -103,14 +131,10 @@ impl Tickets {
     }
 
     /// Takes a ticket for use by this agent itself, which dials its receiver: nobody else can use it then.
-    pub(crate) fn take(&self, digest: &IdDigest) -> Option<Valid> {
-        let valid = self.valid.borrow_mut().remove(digest);
-        valid.filter(|valid| valid.until > Instant::now())
-    }
-
-    /// Makes a ticket good again that was taken in vain, for what is left of its time.
-    pub(crate) fn put_back(&self, digest: IdDigest, valid: Valid) {
-        self.valid.borrow_mut().insert(digest, valid);
+    pub(crate) fn take(self: &Rc<Self>, digest: &IdDigest) -> Option<Taken> {
+        let valid = self.valid.borrow_mut().remove(digest)?;
+        let taken = |valid| Taken { tickets: self.clone(), digest: *digest, valid, is_used: false };
+        (valid.until > Instant::now()).then(|| taken(valid))
     }
 
     /// Takes a ticket for use, by a receiver that showed this key.
@@ -209,8 +233,9 @@ mod tests {
         assert!(tickets.take(&id.digest()).is_none());
         let late = tickets.redeem(id.as_bytes(), &peer(7));
         assert!(matches!(late, Err(RestoreError::Unknown)), "{late:?}");
-        tickets.put_back(id.digest(), taken);
-        tickets.redeem(id.as_bytes(), &peer(7)).unwrap();
+        drop(taken);
+        tickets.take(&id.digest()).unwrap().used();
+        assert!(tickets.take(&id.digest()).is_none());
     }
 
     #[test]

@@ -94,6 +94,24 @@ async fn an_agent_that_is_told_to_stop_waits_for_no_receiver() {
     here.run_until(bring).await;
 }
 
+#[tokio::test]
+async fn who_asked_and_has_gone_is_dialled_for_no_longer() {
+    let here = LocalSet::new();
+    let bring = async {
+        let (receiver, tasks) = (Silent::default(), Tasks::default());
+        let socket = (Security::Insecure, Limits::default());
+        let dialled = dial(receiver.listen(), socket, no_source(), tasks.clone());
+        tokio::select! {
+            dialled = dialled => panic!("{dialled:?}"),
+            () = receiver.0.notified() => {}
+        }
+        tasks.tracker.close();
+        let gone = timeout(TO_MEET / 2, tasks.tracker.wait()).await;
+        gone.expect("it waits on for the receiver's answer");
+    };
+    here.run_until(bring).await;
+}
+
 /// Dials where the receiver says that it is; what the receiver is told.
 async fn told(auth: Auth, address: &Address, security: Security) -> Failure {
     let whom = at(auth, address.clone());
