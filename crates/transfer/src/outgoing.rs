@@ -96,7 +96,14 @@ struct Source {
 impl Source {
     async fn estimate(&self, request: &StreamRequest) -> Result<u64, Failure> {
         let stream = self.subject.stream_to_price(request).await?;
-        let estimate = self.subject.zfs.estimate(&stream).await;
+        let mut estimate = self.subject.zfs.estimate(&stream).await;
+        if estimate.is_err() {
+            // Something may go by another name since it was listed.
+            let now = self.subject.stream(request).await?;
+            if now != stream {
+                estimate = self.subject.zfs.estimate(&now).await;
+            }
+        }
         Ok(estimate.map_err(|error| zfs_failure(&error))?.unwrap_or(0))
     }
 

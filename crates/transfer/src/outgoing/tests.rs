@@ -1,10 +1,14 @@
+use std::fs;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use tokio::task::LocalSet;
 use zfs::process::SendFlags;
 
 use super::*;
 use crate::incoming;
+use crate::plan;
 use crate::plan::examples::snapshot;
 use crate::stream_request::Start;
 use crate::traffic::queue::Queue;
@@ -14,7 +18,12 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// A machine that sends one stream at a time, and has no `zfs`.
 fn machine() -> (source::Client, Queue) {
-    let zfs = Zfs::new("/nonexistent/zfs".into(), "/nonexistent/zpool".into());
+    machine_with(Path::new("/nonexistent"))
+}
+
+/// As above, with the `zfs` in a folder.
+fn machine_with(programs: &Path) -> (source::Client, Queue) {
+    let zfs = Zfs::new(programs.join("zfs"), programs.join("zpool"));
     let book = "/nonexistent/holds.json".into();
     let holds = Holds::open(zfs.clone(), &"m".parse().unwrap(), book).unwrap();
     let to_send = Queue::new(NonZeroUsize::new(1));
@@ -70,6 +79,53 @@ async fn who_waits_has_one_place_hears_that_it_still_waits_and_leaves_it_with_th
         assert_eq!(queue.waiting(), 1);
         drop(first);
         assert_eq!(next.ahead(), 0);
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+/// `tank/a` with two snapshots, whose names are the two lines of the file `labels`. Tells what it was
+/// asked for in the file `asked`.
+const ZFS: &str = r#"
+{ read -r old; read -r new; } <$here/labels
+echo "$1" >>$here/asked
+case "$*" in
+list*snapshot*) printf '%s\t%s\t%s\t10\n' "tank/a@$old" 1 1 "tank/a@$new" 2 2 ;;
+list*) printf 'tank/a\tfilesystem\t9\t1\t1\t0\t-\t-\t0\t-\n' ;;
+send*" -i tank/a@$old tank/a@$new") printf 'size\t4096\n' ;;
+*) echo "incremental source does not exist" >&2; exit 1 ;;
+esac
+"#;
+
+#[tokio::test]
+async fn a_stream_is_priced_by_one_listing_and_by_another_once_names_have_changed() {
+    let test = async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../zfs/tests/fake/program");
+        symlink(program, path("zfs")).unwrap();
+        let script = format!("here={}\n{ZFS}", folder.path().display());
+        fs::write(path("zfs.sh"), script).unwrap();
+        let (source, _) = machine_with(folder.path());
+        let base = plan::Base { snapshot: snapshot("old", 1, 1), is_bookmark: false };
+        let flags = SendFlags { raw: false, large_blocks: true, compressed: true };
+        let start = Start::Fresh { base: Some(base), flags };
+        let snapshot = snapshot("new", 2, 2);
+        let wanted = StreamRequest { snapshot, start, decrypt: false, limit_rate: None };
+        let asked = "list list send";
+        for (labels, asked) in [
+            ("old\nnew\n", asked.to_owned()),
+            ("old\nnew\n", format!("{asked} send")),
+            ("older\nold\n", format!("{asked} send send {asked}")),
+        ] {
+            fs::write(path("labels"), labels).unwrap();
+            let mut request = source.estimate_request();
+            stream_request::write(request.get().init_request(), &wanted);
+            let answer = request.send().promise.await.unwrap();
+            let answer = outcome::read(answer.get().unwrap().get_outcome().unwrap()).unwrap();
+            assert_eq!(answer.unwrap().get_bytes(), 4096);
+            let told = fs::read_to_string(path("asked")).unwrap();
+            assert_eq!(told.split_whitespace().collect::<Vec<_>>().join(" "), asked);
+        }
     };
     LocalSet::new().run_until(test).await;
 }
