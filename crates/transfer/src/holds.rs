@@ -163,8 +163,11 @@ impl Holds {
             let _closed = gate.write().await;
             // A transfer may have asked for it meanwhile.
             if self.book(|book| book.find(&key).is_none_or(|note| is_over(&note))) {
-                match self.let_go(&hold.snapshot, &self.0.tags.tag(key.transfer)?).await {
-                    Ok(_) => tracing::info!(snapshot = %hold.snapshot, tag = hold.tag, "expired"),
+                match self.let_go_if_it_is(&hold.snapshot, key).await {
+                    Ok(true) => {
+                        tracing::info!(snapshot = %hold.snapshot, tag = hold.tag, "expired");
+                    }
+                    Ok(false) => {}
                     Err(failure) => failed = failed.or(Some(failure)),
                 }
             }
@@ -225,6 +228,15 @@ impl Holds {
             }
         }
         Ok(Some(seen))
+    }
+
+    /// Lets go of a hold, unless another snapshot goes by that name by now: who looks next sees it.
+    async fn let_go_if_it_is(&self, snapshot: &SnapshotName, key: Key) -> Result<bool, Failure> {
+        let guid = self.0.zfs.snapshot_guid(snapshot).await;
+        if guid.map_err(|error| zfs_failure(&error))? != Some(key.guid) {
+            return Ok(false);
+        }
+        self.let_go(snapshot, &self.0.tags.tag(key.transfer)?).await
     }
 
     async fn let_go(&self, snapshot: &SnapshotName, tag: &HoldTag) -> Result<bool, Failure> {

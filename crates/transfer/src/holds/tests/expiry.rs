@@ -47,6 +47,26 @@ async fn what_is_asked_for_while_it_expires_stays() {
 }
 
 #[tokio::test]
+async fn what_goes_by_an_expired_ones_name_by_now_stays() {
+    let machine = Machine::new();
+    let holds = machine.agent("m");
+    hold(&holds, "tank/a@s", 1, T1).await;
+    let gate = holds.gate(&pools()[0]);
+    let asking = gate.read().await;
+    let expiring = tokio::spawn({
+        let holds = holds.clone();
+        async move { holds.expire(&pools(), now() + 8 * DAY).await }
+    });
+    while gate.try_read().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    machine.has(&[("tank/a@old", 1), ("tank/a@s", 5)]);
+    drop(asking);
+    expiring.await.unwrap().unwrap();
+    assert_eq!(machine.held(), [format!("tank/a@s zatlas-m-{T1}")]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_let_go_keeps_nothing_else_from_expiring() {
     let machine = Machine::new();
     let holds = machine.agent("m");
