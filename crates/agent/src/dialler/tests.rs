@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use schema::source_capnp::source;
 use sturdyref::{Identity, Listener, ObjectId, Peer, RestoreError, Restored, Restorer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
@@ -140,8 +140,10 @@ async fn whoever_is_found_in_the_receivers_place_stays_unknown_and_leaves_the_re
             }
         });
 
-        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().into();
-        let nobody = told(wanted, &closed, security()).await;
+        // Bound, so that nobody else listens there.
+        let closed = TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let nobody = told(wanted, &closed.local_addr().unwrap().into(), security()).await;
         assert_eq!(nobody.code, Code::Unreachable, "{nobody}");
         assert_eq!(told(wanted, &its_address, security()).await, nobody);
         assert_eq!(told(wanted, &at_proxy, security()).await, nobody);

@@ -5,7 +5,7 @@ use capnp_rpc::new_client;
 use schema::broker_capnp::{broker, rendezvous};
 use schema::outcome;
 use sturdyref::{Listener, ObjectId, Peer, RestoreError, Restored, Restorer};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +15,9 @@ use crate::guests::Guests;
 
 /// A tracker that offers a machine which can only be met at a relay.
 struct Tracker {
-    /// Nothing listens there.
+    /// Nothing listens there: it is bound, so that nobody else does.
     closed: SturdyRef,
+    _nobody: TcpSocket,
     relay: SturdyRef,
     asked: RefCell<Vec<String>>,
     /// Whether the machine comes to the relay.
@@ -31,18 +32,20 @@ struct WayRound(Rc<Tracker>, usize);
 
 impl Tracker {
     async fn start() -> Rc<Self> {
-        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let nobody = TcpSocket::new_v4().unwrap();
+        nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let any_port = "tcp:127.0.0.1:0".parse().unwrap();
         let relay = Listener::bind(&any_port, Security::Insecure).unwrap();
         let at = |address| {
             let id = ObjectId::random().unwrap();
             SturdyRef { auth: Auth::Insecure, address, id }
         };
-        let (closed, meeting) = (at(nobody.into()), at(relay.local_address().clone()));
+        let (closed, meeting) =
+            (at(nobody.local_addr().unwrap().into()), at(relay.local_address().clone()));
         let served = relay.serve(Rc::new(NoSource), CancellationToken::new());
         tokio::task::spawn_local(served);
         let (asked, is_there) = (RefCell::default(), Cell::new(true));
-        Rc::new(Self { closed, relay: meeting, asked, is_there })
+        Rc::new(Self { closed, _nobody: nobody, relay: meeting, asked, is_there })
     }
 
     fn ask(&self, for_what: &str, offer: usize) {
