@@ -18,6 +18,9 @@ fn a_transfer_ends_without_the_tracker() {
             Way::Download => drop(Summary::of(cli.finish())),
             Way::Copy => {
                 until("the snapshot", || scene.receiver.has(&format!("{TARGET}@s")).then_some(()));
+                // The last that it does; nobody is there to be told.
+                let source = &scene.sources[0].machine;
+                until("the end of holds", || source.properties().held().is_empty().then_some(()));
                 scene.wait_for_silence();
             }
         }
