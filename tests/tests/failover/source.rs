@@ -4,14 +4,14 @@ use std::fs;
 
 use tests::{Machine, Signal, Stray, until};
 
-/// Logs each call. Holds a stream back after as many bytes as the file `hold` says, until that file is gone, and makes the file `holding` meanwhile. The process that is started
+/// Logs each call. Holds a stream back after as many bytes as the file `hold` says, until that file is gone, and makes the file `holding` meanwhile. (`head -c` may read more than it passes on.) The process that is started
 /// stays the one that sends.
 const HELD_BACK: &str = r#"
 echo "$@" >>"$DIR/zfs.log"
 if [ "$1" = send ] && [ "$2" != -nvP ] && [ -e "$DIR/hold" ]; then
     mkfifo "$DIR/pipe-$$"
     {
-        head -c "$(cat "$DIR/hold")"
+        dd bs="$(cat "$DIR/hold")" count=1 iflag=fullblock 2>/dev/null
         : >"$DIR/holding"
         while [ -e "$DIR/hold" ]; do sleep 0.05; done
         cat
