@@ -82,7 +82,7 @@ impl Outgoing {
     }
 }
 
-/// Moves a stream into a sink, at the sink's pace and no faster than it may; tells how many bytes.
+/// Moves a stream into a sink, at the sink's pace and no faster than it may. `sent` counts the bytes.
 pub(crate) async fn pump(
     output: &impl Giver,
     sink: &byte_stream::Client,
