@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// How often each pipeline runs; medians are taken
     #[arg(long, value_name = "N", default_value_t = 5)]
     pairs: usize,
-    /// So many downloads at once, after each one alone; 0: none
+    /// So many streams at once, ours and the bare pump's, after each one alone; 0: none
     #[arg(long, value_name = "N", default_value_t = 4)]
     at_once: usize,
     /// Compare with this peer alone; may be given more than once
@@ -61,6 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         None => Executables::build_release(&PACKAGES)?,
     };
     let stage = Stage::set_up(&programs, options.size)?;
+    pump::make_certificate(&stage.path("tls"))?;
     let mut fleets = Vec::new();
     for tls in [true, false] {
         if peers.iter().any(|peer| peer.tls == tls) {
@@ -79,6 +80,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             for peer in peers.iter().filter(|peer| peer.tls == *tls) {
                 let theirs: Cost = peer.run(&stage, pair).context(peer.name)?;
                 report.note(peer.name, theirs);
+                if options.at_once > 0 && peer.is_bare() {
+                    let crowd = peer.crowd(&stage, pair, options.at_once);
+                    report.note_crowd(peer.name, crowd.context(peer.name)?);
+                }
             }
         }
     }

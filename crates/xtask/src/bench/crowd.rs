@@ -1,7 +1,6 @@
-//! Several downloads at once: what they bring together, and how evenly they share the machine.
+//! Several streams at once: what they bring together, and how evenly they share the machine.
 
 use std::fs;
-use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
@@ -19,13 +18,17 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Starts all of these, each to receive `size` bytes, and waits until all have ended well.
-    pub(super) fn run(daemons: &[u32], commands: Vec<Command>, size: u64) -> Result<Self> {
+    /// Starts so many, each to receive `size` bytes, and waits until all have ended well.
+    pub(super) fn run(
+        daemons: &[u32],
+        count: usize,
+        size: u64,
+        start: impl FnMut(usize) -> Result<Pipeline>,
+    ) -> Result<Self> {
         let mut each = None;
         let cost = measure(daemons, || {
-            let all = commands.into_iter().map(|command| Pipeline::default().then(command));
-            let all = all.collect::<Result<Vec<_>>>()?;
-            let pids: Vec<_> = all.iter().filter_map(Pipeline::last).collect();
+            let all = (0..count).map(start).collect::<Result<Vec<_>>>()?;
+            let pids: Vec<_> = all.iter().filter_map(Pipeline::first).collect();
             let first = Mutex::new(None);
             let wait = |index: usize, one: Pipeline| -> Result<()> {
                 one.wait()?;
@@ -59,8 +62,8 @@ impl Crowd {
     }
 }
 
-/// The bytes that a process has written so far, to whatever: of a receiver that is the stream, which
-/// it feeds to `zfs receive`. `None` if it has ended as well.
+/// The bytes that a process has written so far, but to sockets: of a receiver that is the stream, which it
+/// feeds to `zfs receive`. `None` if it has ended as well.
 fn written(pid: u32) -> Option<u64> {
     let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
     io.lines().find_map(|line| line.strip_prefix("wchar: "))?.parse().ok()

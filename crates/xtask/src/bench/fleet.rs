@@ -48,11 +48,10 @@ impl Fleet {
     /// Downloads it so many times at once.
     pub(super) fn crowd(&mut self, stage: &Stage, run: usize, count: usize) -> Result<Crowd> {
         let daemons: Vec<_> = self.daemons.iter().map(Child::id).collect();
-        let download = |one| {
+        Crowd::run(&daemons, count, stage.size, |one| {
             let into = format!("home/{}-{run}-{one}", self.name);
-            self.cli(stage, &["download", "dataset", "--to", &into])
-        };
-        Crowd::run(&daemons, (0..count).map(download).collect(), stage.size)
+            Pipeline::default().then(self.cli(stage, &["download", "dataset", "--to", &into]))
+        })
     }
 
     fn cli(&self, stage: &Stage, arguments: &[&str]) -> std::process::Command {

@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::crowd::Crowd;
 use super::pipes::{Pipeline, Stage, free_port, until, until_listening};
-use super::pump;
 use super::usage::{Cost, children, measure};
 use crate::process;
 
@@ -50,15 +50,30 @@ impl Peer {
         process::succeeds(Command::new("sh").args(["-c", "command -v \"$0\"", self.program]))
     }
 
+    /// Whether several of it at once tell what the machine can do.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(self.kind, Kind::Pump)
+    }
+
     /// Sends and receives a stream.
     pub(super) fn run(&self, stage: &Stage, run: usize) -> Result<Cost> {
         let into = format!("{}-{run}", self.name);
-        let port = free_port()?;
         match self.kind {
-            Kind::Ssh(options) => return ssh(stage, &into, port, options),
-            Kind::Pump if self.tls => pump::make_certificate(&stage.path("tls"))?,
-            _ => {}
+            Kind::Ssh(options) => ssh(stage, &into, free_port()?, options),
+            _ => measure(&[], || self.start(stage, &into)?.wait()),
         }
+    }
+
+    /// Sends and receives so many streams at once.
+    pub(super) fn crowd(&self, stage: &Stage, run: usize, count: usize) -> Result<Crowd> {
+        Crowd::run(&[], count, stage.size, |one| {
+            self.start(stage, &format!("{}-{run}-{one}", self.name))
+        })
+    }
+
+    /// Starts both its ends, the receiver first.
+    fn start(&self, stage: &Stage, into: &str) -> Result<Pipeline> {
+        let port = free_port()?;
         let (sender, receiver) = match self.kind {
             Kind::Socat => {
                 let listen = format!("TCP-LISTEN:{port},bind=127.0.0.1");
@@ -86,12 +101,9 @@ impl Peer {
                 (with("send"), with("receive"))
             }
         };
-        measure(&[], || {
-            let receiving = Pipeline::default().then(receiver)?.then(stage.receive(&into))?;
-            until_listening(port)?;
-            Pipeline::default().then(stage.send())?.then(sender)?.wait()?;
-            receiving.wait()
-        })
+        let receiving = Pipeline::default().then(receiver)?.then(stage.receive(into))?;
+        until_listening(port)?;
+        Ok(receiving.beside(Pipeline::default().then(stage.send())?.then(sender)?))
     }
 }
 

@@ -121,9 +121,15 @@ impl Pipeline {
         Ok(self)
     }
 
-    /// The last process's id.
-    pub(super) fn last(&self) -> Option<u32> {
-        self.0.last().map(|(_, child)| child.id())
+    /// Has another beside it, to be waited for with this one.
+    pub(super) fn beside(mut self, mut other: Self) -> Self {
+        self.0.append(&mut other.0);
+        self
+    }
+
+    /// The first process's id.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.0.first().map(|(_, child)| child.id())
     }
 
     /// Waits until all have ended well.

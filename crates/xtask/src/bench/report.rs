@@ -17,7 +17,7 @@ const ENDS: [&str; 2] = ["zfs", "zpool"];
 pub(super) struct Report {
     size: u64,
     runs: BTreeMap<&'static str, Vec<Cost>>,
-    /// Several of our own at once, a run of them after each run of one.
+    /// Several at once, a run of them after each run of one.
     crowds: BTreeMap<&'static str, Vec<Crowd>>,
 }
 
@@ -58,12 +58,13 @@ impl Report {
                 "{name:16} {rate:7.2} {faster:>11} {cpu:10.2} {dearer:>11} {cores:9.2}  {memory}"
             );
         }
-        table + &self.at_once(ours)
+        let at_once = [&[ours], theirs].concat().into_iter().map(|name| self.at_once(name));
+        table + &at_once.collect::<String>()
     }
 
-    /// What several of ours bring together, beside one alone, and how evenly.
-    fn at_once(&self, ours: &str) -> String {
-        let (Some(crowds), runs) = (self.crowds.get(ours), self.runs(ours)) else {
+    /// What several bring together, beside one alone, and how evenly.
+    fn at_once(&self, name: &str) -> String {
+        let (Some(crowds), runs) = (self.crowds.get(name), self.runs(name)) else {
             return String::new();
         };
         let of_all = |figure: &dyn Fn(&Crowd) -> f64| median(crowds.iter().map(figure).collect());
@@ -76,7 +77,7 @@ impl Report {
         let cpu = of_all(&|crowd| crowd.cost.cpu / (all / GIB));
         let unfair = 100.0 * of_all(&Crowd::unfairness);
         format!(
-            "{count} at once: {rate:.2} GB/s together, {times:.2} x one alone, {cpu:.2} CPU s/GiB; \
+            "{name}, {count} at once: {rate:.2} GB/s together, {times:.2} x one alone, {cpu:.2} CPU s/GiB; \
              each within {unfair:.0}% of its fair share when the first ends\n"
         )
     }
@@ -183,7 +184,7 @@ mod tests {
         report.note_crowd("us", Crowd { cost, each: vec![2, 2] });
         let line = report.at_once("us");
         assert!(
-            line.starts_with("2 at once: 1.07 GB/s together, 1.00 x one alone, 1.50 CPU"),
+            line.starts_with("us, 2 at once: 1.07 GB/s together, 1.00 x one alone, 1.50 CPU"),
             "{line}"
         );
         assert_eq!(report.at_once("nobody"), "");
