@@ -86,11 +86,11 @@ impl Meter {
 }
 
 impl Reading {
-    /// Until it is done, at this rate.
+    /// Until it is done, at this rate; while nothing comes, nobody knows.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn left(&self) -> Option<Duration> {
         let left = self.total?.saturating_sub(self.bytes) as f64 / self.rate;
-        Duration::try_from_secs_f64(left).ok().filter(|_| self.bytes > 0)
+        Duration::try_from_secs_f64(left).ok().filter(|_| self.bytes > 0 && self.still.is_none())
     }
 }
 
@@ -166,6 +166,13 @@ mod tests {
     #[test]
     fn a_late_estimate_is_of_all() {
         assert_eq!(shares(&[(40, None), (50, Some(100))]), [None, Some(0.5)]);
+    }
+
+    #[test]
+    fn while_nothing_comes_nobody_knows_how_long_it_takes() {
+        let left = |at| readings(&[(1, 50, Some(100)), (at, 50, Some(100))])[1].left();
+        assert!(left(11).is_some());
+        assert_eq!(left(12), None);
     }
 
     #[test]
