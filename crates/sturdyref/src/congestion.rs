@@ -35,7 +35,7 @@ impl Bulk {
         Some(Rc::new(Self { socket, usual, began: Instant::now(), trial }))
     }
 
-    /// A stream's window is full, until what this returns is dropped.
+    /// A stream waits for the path, until what this returns is dropped.
     pub(crate) fn held_back(self: Rc<Self>) -> HeldBack {
         if let Some(trial) = self.trial.borrow_mut().as_mut() {
             trial.held_back(self.now());
@@ -65,7 +65,7 @@ impl Bulk {
     }
 }
 
-/// A stream that waits for its window to open.
+/// A stream that waits: its window is full, or the socket takes no more.
 pub(crate) struct HeldBack(Rc<Bulk>);
 
 impl Drop for HeldBack {

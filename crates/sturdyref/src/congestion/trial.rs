@@ -1,6 +1,6 @@
 //! Measures the two controls against each other, by what the path brings under each.
 //!
-//! That shows only while the path holds the streams back, which is while their windows are full: with a source that
+//! That shows only while the path holds the streams back ([Flow](crate::flow) tells when): with a source that
 //! pauses or is throttled nothing can be learned, and that time counts against neither. A receiver that is slow
 //! fills the windows, too; then both bring the same, and the usual one stays. What is counted adds up over all
 //! streams of a connection, however short they are.
@@ -55,7 +55,7 @@ pub(super) struct Trial {
     measured: Duration,
     bytes: usize,
     slice: Slice,
-    /// Streams whose window is full.
+    /// Streams that are held back.
     held_back: usize,
     /// When this was told something last.
     now: Duration,
@@ -65,13 +65,13 @@ pub(super) struct Trial {
 #[derive(Debug, Default)]
 struct Slice {
     length: Duration,
-    /// Of that, the time in which no window was full.
+    /// Of that, the time in which no stream was held back.
     open: Duration,
     bytes: usize,
 }
 
 impl Trial {
-    /// One more window is full.
+    /// One more stream is held back.
     pub(super) fn held_back(&mut self, now: Duration) {
         self.pass(now);
         self.held_back += 1;

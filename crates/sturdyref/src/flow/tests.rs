@@ -15,23 +15,26 @@ const MIB: usize = 1 << 20;
 const MESSAGE: usize = 256 * KIB;
 
 /// A message that goes nowhere.
-struct Message(Builder<HeapAllocator>);
+struct Message {
+    content: Builder<HeapAllocator>,
+    written: Promise<(), Error>,
+}
 
 impl OutgoingMessage for Message {
     fn get_body(&mut self) -> capnp::Result<any_pointer::Builder<'_>> {
-        self.0.get_root()
+        self.content.get_root()
     }
 
     fn get_body_as_reader(&self) -> capnp::Result<any_pointer::Reader<'_>> {
-        self.0.get_root_as_reader()
+        self.content.get_root_as_reader()
     }
 
     fn send(self: Box<Self>) -> (Promise<(), Error>, Rc<Builder<HeapAllocator>>) {
-        (Promise::ok(()), Rc::new(self.0))
+        (self.written, Rc::new(self.content))
     }
 
     fn take(self: Box<Self>) -> Builder<HeapAllocator> {
-        self.0
+        self.content
     }
 
     fn size_in_words(&self) -> usize {
@@ -43,11 +46,13 @@ impl OutgoingMessage for Message {
 struct Sender {
     flow: Flow,
     unanswered: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// Messages that wait for the socket, if it takes none at once.
+    unwritten: Option<Vec<oneshot::Sender<()>>>,
 }
 
 impl Sender {
     fn new(limits: &Limits) -> Self {
-        Self { flow: Flow::new(limits, None), unanswered: Vec::new() }
+        Self { flow: Flow::new(limits, None), unanswered: Vec::new(), unwritten: None }
     }
 
     /// One more message; resolves when the next may be sent.
@@ -55,13 +60,24 @@ impl Sender {
         let (answer, answered) = oneshot::channel();
         self.unanswered.push(answer);
         let ack = answered.map(|answer| answer.unwrap_or_else(|_| Err(connection_lost())));
-        self.flow.send(Box::new(Message(Builder::new_default())), Promise::from_future(ack))
+        let written = match &mut self.unwritten {
+            None => Promise::ok(()),
+            Some(unwritten) => {
+                let (taken, written) = oneshot::channel();
+                unwritten.push(taken);
+                Promise::from_future(written.map(|_| Ok(())))
+            }
+        };
+        let message = Message { content: Builder::new_default(), written };
+        self.flow.send(Box::new(message), Promise::from_future(ack))
     }
 
     /// Sends for as long as there is room; what the sender would wait for.
-    fn fill(&mut self) -> Promise<(), Error> {
+    async fn fill(&mut self) -> Promise<(), Error> {
         for _ in 0..1000 {
             let mut sent = self.send();
+            // Lets it be written.
+            yield_now().await;
             match (&mut sent).now_or_never() {
                 Some(sent) => sent.unwrap(),
                 None => return sent,
@@ -89,10 +105,10 @@ impl Sender {
     /// Bytes on their way once the window has had time to grow, beyond the message that doesn't fit.
     async fn window(&mut self) -> usize {
         for _ in 0..10 {
-            drop(self.fill());
+            drop(self.fill().await);
             self.answer_all().await;
         }
-        drop(self.fill());
+        drop(self.fill().await);
         let bytes = (self.unanswered.len() - 1) * MESSAGE;
         self.answer_all().await;
         bytes
@@ -130,11 +146,30 @@ async fn a_window_grows_to_what_it_may_be_and_to_its_part_of_the_memory() {
 async fn who_waits_for_room_goes_on_with_the_answer_that_makes_some() {
     let test = async {
         let mut sender = Sender::new(&Limits::default());
-        let mut room = sender.fill();
+        let mut room = sender.fill().await;
         yield_now().await;
         assert!((&mut room).now_or_never().is_none());
         sender.answer([Ok(())]).await;
         soon(room).await.unwrap();
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_socket_takes_nothing_one_message_is_written_and_one_waits() {
+    let test = async {
+        let mut sender = Sender { unwritten: Some(Vec::new()), ..Sender::new(&Limits::default()) };
+        let mut room = sender.fill().await;
+        assert_eq!(sender.unanswered.len(), 2);
+        yield_now().await;
+        assert!((&mut room).now_or_never().is_none());
+        let first = sender.unwritten.as_mut().unwrap().remove(0);
+        first.send(()).unwrap();
+        soon(room).await.unwrap();
+        // In a stream that is broken nobody waits for the socket.
+        let room = sender.fill().await;
+        sender.answer([failure("the disk is full")]).await;
+        soon(room).await.unwrap_err();
     };
     LocalSet::new().run_until(test).await;
 }
@@ -160,7 +195,7 @@ async fn the_end_waits_for_the_last_answer() {
 async fn the_first_error_is_told_to_all_who_wait_and_all_who_come() {
     let test = async {
         let mut sender = Sender::new(&Limits::default());
-        let (room, end) = (sender.fill(), sender.flow.wait_all_acked());
+        let (room, end) = (sender.fill().await, sender.flow.wait_all_acked());
         sender.answer([failure("the disk is full")]).await;
         assert_eq!(soon(room).await.unwrap_err().extra, "the disk is full");
         sender.answer([failure("stopped")]).await;

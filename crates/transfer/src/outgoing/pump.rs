@@ -99,7 +99,7 @@ pub(crate) async fn pump(
         // Straight into the message, from which it goes to the socket.
         let bytes = u32::try_from(count).unwrap_or(u32::MAX);
         output.take(request.get().init_bytes(bytes))?;
-        // Counted at once: while the window is full, it is on its way as well.
+        // Counted at once: while the stream is held back, it is on its way as well.
         sent.set(sent.get() + count as u64);
         request.send().await?;
     }
