@@ -65,6 +65,20 @@ impl Bulk {
     }
 }
 
+#[cfg(test)]
+impl Bulk {
+    /// Over a connection that is gone.
+    pub(crate) fn over_nothing() -> Rc<Self> {
+        let (socket, trial) = (Handle::default(), RefCell::new(Some(Trial::default())));
+        Rc::new(Self { socket, usual: Vec::new(), began: Instant::now(), trial })
+    }
+
+    /// Whether any stream waits for the path.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.trial.borrow().as_ref().is_some_and(Trial::holds_back)
+    }
+}
+
 /// A stream that waits: its window is full, or the socket takes no more.
 pub(crate) struct HeldBack(Rc<Bulk>);
 

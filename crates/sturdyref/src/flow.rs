@@ -12,6 +12,7 @@ use capnp::capability::Promise;
 use capnp_rpc::{FlowController, OutgoingMessage};
 use futures::FutureExt;
 use futures::channel::oneshot;
+use futures::future::join;
 use tokio::time::Instant;
 
 use crate::congestion::{Bulk, HeldBack};
@@ -159,14 +160,12 @@ impl FlowController for Flow {
         stream.tell_if_held_back();
         // At once, whatever the window says: messages must leave in their order. What waits is the next.
         let (written, _) = message.send();
-        let sender = stream.clone();
-        // With the connection all of that comes to an end.
-        tokio::task::spawn_local(async move {
-            // If it can't be written, the answer says so.
-            let _ = written.await;
-            sender.written();
-            sender.answered(ack.await.map(|()| sent));
-        });
+        let (writing, waiting) = (stream.clone(), stream.clone());
+        // If it can't be written, the answer says so.
+        let written = written.map(move |_| writing.written());
+        let answered = ack.map(move |ack| waiting.answered(ack.map(|()| sent)));
+        // With the connection both come to an end.
+        tokio::task::spawn_local(join(written, answered));
         if let Err(error) = stream.state() {
             return Promise::err(error);
         }

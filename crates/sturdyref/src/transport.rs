@@ -115,6 +115,7 @@ impl SharedTransport {
 }
 
 /// The socket of a transport, which this doesn't keep open.
+#[derive(Default)]
 pub(crate) struct Handle(Weak<RefCell<Transport>>);
 
 impl Handle {

@@ -71,6 +71,17 @@ impl Trouble {
         };
         Self { class, failure }
     }
+
+    /// Why a source took no snapshot.
+    pub(crate) fn at_snapshot(failure: Failure) -> Self {
+        let reason = Reason::of(&failure.reason, &failure.subject);
+        match (failure.code, reason) {
+            // It has one by now, of which the tracker hasn't heard yet.
+            (Code::Refused, None | Some(Reason::Exists)) => Self::transient(failure),
+            (Code::Refused, Some(reason)) => Self { class: classify(Some(reason)).1, failure },
+            _ => Self::at_source(failure),
+        }
+    }
 }
 
 /// A failed operation, in ZFS's own words where it said any.

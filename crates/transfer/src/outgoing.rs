@@ -149,6 +149,8 @@ impl Source {
         let busy = Busy::begin(&self.sending, &self.tasks.sending).ok_or_else(|| {
             self.subject.refuses("this ticket sends already", "Ask for another ticket.")
         })?;
+        // The stream before may have come to its end meanwhile.
+        self.sent.set(0);
         // Gone with this call's future, and so with the caller.
         let cancel = self.tasks.shutdown.child_token();
         let watch = cancel.clone().drop_guard();

@@ -125,6 +125,12 @@ impl Trial {
         if bbr < WORTH * usual { Control::Usual } else { Control::Bbr }
     }
 
+    /// Whether any stream is held back.
+    #[cfg(test)]
+    pub(super) fn holds_back(&self) -> bool {
+        self.held_back > 0
+    }
+
     fn pass(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.now);
         self.now = now;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use capnp::any_pointer;
 use capnp::message::{Builder, HeapAllocator};
+use futures::TryFutureExt;
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::{advance, timeout};
 
@@ -55,6 +56,23 @@ impl Sender {
         Self { flow: Flow::new(limits, None), unanswered: Vec::new(), unwritten: None }
     }
 
+    /// One whose messages are written when a test says so.
+    fn into_full_socket(bulk: Option<Rc<Bulk>>) -> Self {
+        let flow = Flow::new(&Limits::default(), bulk);
+        Self { flow, unanswered: Vec::new(), unwritten: Some(Vec::new()) }
+    }
+
+    /// The socket has taken the first of those that wait for it, or has failed.
+    async fn written(&mut self, result: Result<(), ()>) {
+        let first = self.unwritten.as_mut().unwrap().remove(0);
+        if result.is_ok() {
+            first.send(()).unwrap();
+        } else {
+            drop(first);
+        }
+        yield_now().await;
+    }
+
     /// One more message; resolves when the next may be sent.
     fn send(&mut self) -> Promise<(), Error> {
         let (answer, answered) = oneshot::channel();
@@ -65,7 +83,7 @@ impl Sender {
             Some(unwritten) => {
                 let (taken, written) = oneshot::channel();
                 unwritten.push(taken);
-                Promise::from_future(written.map(|_| Ok(())))
+                Promise::from_future(written.map_err(|_| connection_lost()))
             }
         };
         let message = Message { content: Builder::new_default(), written };
@@ -158,18 +176,63 @@ async fn who_waits_for_room_goes_on_with_the_answer_that_makes_some() {
 #[tokio::test(start_paused = true)]
 async fn while_the_socket_takes_nothing_one_message_is_written_and_one_waits() {
     let test = async {
-        let mut sender = Sender { unwritten: Some(Vec::new()), ..Sender::new(&Limits::default()) };
+        let mut sender = Sender::into_full_socket(None);
         let mut room = sender.fill().await;
         assert_eq!(sender.unanswered.len(), 2);
-        yield_now().await;
+        // An answer makes no room in the socket.
+        sender.answer([Ok(())]).await;
         assert!((&mut room).now_or_never().is_none());
-        let first = sender.unwritten.as_mut().unwrap().remove(0);
-        first.send(()).unwrap();
+        sender.written(Ok(())).await;
         soon(room).await.unwrap();
-        // In a stream that is broken nobody waits for the socket.
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_broken_stream_nobody_waits_for_the_socket() {
+    let test = async {
+        let mut sender = Sender::into_full_socket(None);
         let room = sender.fill().await;
         sender.answer([failure("the disk is full")]).await;
-        soon(room).await.unwrap_err();
+        assert_eq!(soon(room).await.unwrap_err().extra, "the disk is full");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_message_that_could_not_be_written_the_answer_is_waited_for_as_well() {
+    let test = async {
+        let mut sender = Sender::into_full_socket(None);
+        let room = sender.fill().await;
+        sender.written(Err(())).await;
+        soon(room).await.unwrap();
+        let mut end = sender.flow.wait_all_acked();
+        assert!((&mut end).now_or_never().is_none());
+        sender.answer_all().await;
+        soon(end).await.unwrap();
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_knows_whether_its_path_holds_a_stream_back() {
+    let test = async {
+        let bulk = Bulk::over_nothing();
+        let mut sender = Sender::into_full_socket(Some(bulk.clone()));
+        drop(sender.send());
+        assert!(!bulk.holds_back(), "another may be sent");
+        drop(sender.send());
+        assert!(bulk.holds_back());
+        sender.written(Ok(())).await;
+        assert!(!bulk.holds_back());
+        sender.unwritten = None;
+        drop(sender.fill().await);
+        assert!(bulk.holds_back(), "the window is full");
+        sender.answer([Ok(()), Ok(()), Ok(())]).await;
+        assert!(!bulk.holds_back());
+        drop(sender.fill().await);
+        sender.answer([failure("the disk is full")]).await;
+        assert!(!bulk.holds_back(), "it is broken, and waits for nothing");
     };
     LocalSet::new().run_until(test).await;
 }

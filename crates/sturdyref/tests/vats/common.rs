@@ -90,6 +90,7 @@ impl greeter::Server for Greeter {
     }
 
     async fn upload(self: Rc<Self>, params: greeter::UploadParams) -> Result<(), capnp::Error> {
+        self.swallowing.gate.acquire().await.unwrap().forget();
         let count = params.get()?.get_bytes()?.len() as u64;
         self.uploaded.set(self.uploaded.get() + count);
         Ok(())

@@ -133,3 +133,18 @@ fn what_a_source_answers_without_zfs_says_whether_to_ask_it_again() {
         assert_eq!(Trouble::at_source(failure).class, class, "{code:?}");
     }
 }
+
+#[test]
+fn a_snapshot_that_is_there_by_now_is_no_reason_to_give_up() {
+    let class = |reason: &str| {
+        let failure = Failure::new(Code::Refused, "take a snapshot of", "tank/a", reason, "");
+        Trouble::at_snapshot(failure).class
+    };
+    assert_eq!(class("it has one by now"), Transient);
+    assert_eq!(class("dataset already exists"), Transient);
+    assert_eq!(class("dataset is busy"), Transient);
+    assert_eq!(class("out of space"), Permanent);
+    assert_eq!(class("permission denied"), Permanent);
+    let away = Failure::new(Code::Offline, "take a snapshot of", "tank/a", "it is off", "");
+    assert_eq!(Trouble::at_snapshot(away).class, Transient);
+}

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use schema::{Code, Failure, Replica};
 use zfs::process::SendFlags;
-use zfs::{Properties, Reason, Snapshot};
+use zfs::{Properties, Snapshot};
 
 use super::Tools;
 use super::converge::Transfer;
@@ -193,15 +193,7 @@ impl Transfer {
         }
         let line = self.line()?;
         let remote = Remote { client: &line.source, place: &key.0 };
-        let taken = remote.take_snapshot().await.map_err(|failure| match failure.code {
-            // ZFS has said why, and would say so again.
-            Code::Refused if Reason::of(&failure.reason, &failure.subject).is_some() => {
-                Trouble::permanent(failure)
-            }
-            // It has one by now, of which the tracker hasn't heard yet.
-            Code::Refused => Trouble::transient(failure),
-            _ => Trouble::at_source(failure),
-        })?;
+        let taken = remote.take_snapshot().await.map_err(Trouble::at_snapshot)?;
         let of_source = |replica: &&mut Replica| super::ledger::key(replica) == *key;
         if let Some(replica) = self.replicas.iter_mut().find(of_source) {
             replica.snapshots.push(taken.clone());

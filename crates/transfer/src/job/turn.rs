@@ -6,7 +6,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use schema::{Code, Failure};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::converge::Transfer;
 use super::ledger::Key;
@@ -102,8 +102,10 @@ impl Transfer {
         async move {
             if let Some((place, client)) = source {
                 let remote = Remote { client: &client, place: &place };
-                // It answers after a while. Of a lost connection the stream tells.
-                while remote.turn(Some(0)).await == Ok(0) {}
+                // Of a lost connection the stream tells.
+                while remote.turn(Some(0)).await == Ok(0) {
+                    sleep(ASK_EVERY).await;
+                }
             }
             pending().await
         }

@@ -135,7 +135,7 @@ impl Pipeline {
     /// Waits until all have ended well.
     pub(super) fn wait(mut self) -> Result<()> {
         let mut failures = Vec::new();
-        for (name, mut child) in self.0.drain(..) {
+        while let Some((name, mut child)) = self.0.pop() {
             let mut words = String::new();
             if let Some(mut errors) = child.stderr.take() {
                 errors.read_to_string(&mut words)?;
@@ -143,6 +143,10 @@ impl Pipeline {
             let status = child.wait()?;
             if !status.success() {
                 failures.push(format!("{name}: {status}: {}", words.trim()));
+                // The others may wait for it without end.
+                for (_, other) in &mut self.0 {
+                    let _ = other.kill();
+                }
             }
         }
         if !failures.is_empty() {
