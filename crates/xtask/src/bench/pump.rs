@@ -19,8 +19,8 @@ use rustls::{
 
 /// The bytes of one read. Larger ones were no faster.
 const CHUNK: usize = 128 << 10;
-/// The most that an ordinary user may have a pipe hold: what we give our own.
-const PIPE: usize = 1 << 20;
+/// What we let our own pipes hold.
+const PIPE: usize = 512 << 10;
 const HOST: &str = "localhost";
 
 #[derive(clap::Subcommand)]
