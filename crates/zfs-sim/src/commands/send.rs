@@ -121,13 +121,12 @@ fn write(pool: Pool, source: Source) -> Result<()> {
         features: source.features,
         resume: source.resume,
     };
+    if let Some(length) = synthetic::asked()? {
+        return synthetic::send(io::stdout(), begin, length);
+    }
     let out = Faulty::new("SEND", io::stdout().lock())?;
     let out = io::BufWriter::with_capacity(MAX_BLOCK * 2, out);
     let mut writer = Writer::begin(out, begin)?;
-    if let Some(length) = synthetic::asked()? {
-        writer.synthetic(length)?;
-        return writer.end();
-    }
     for (object, offset, change) in changes {
         writer.object(object, &change.entry)?;
         for block in change.blocks()?.into_iter().flat_map(|blocks| blocks.starting_at(offset)) {

@@ -1,10 +1,15 @@
 //! A stream out of memory, for measuring what carries it: one file of any length, made of one block
-//! of noise again and again. Each record goes out in one write, and is checksummed without another
-//! look at its data.
+//! of noise again and again, which is checksummed without another look at it. A pipe gets the block's
+//! pages as they are, so that next to nothing of what is measured is this.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsFd;
 
 use anyhow::Result;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
+use rustix::pipe::{SpliceFlags, splice};
 
 use super::fletcher::Summed;
 use super::record::LENGTH;
@@ -24,7 +29,11 @@ pub(crate) fn size(length: u64) -> u64 {
 /// Writes a whole stream of a filesystem with a file of `length` bytes, whole sectors. `guid` is its
 /// snapshot's.
 pub fn synthetic_stream(out: impl Write, guid: u64, length: u64) -> Result<()> {
-    let begin = Begin {
+    write(out, begin(guid), length, |out, block| Ok(out.write_all(block)?))
+}
+
+fn begin(guid: u64) -> Begin {
+    Begin {
         creation: 0,
         is_volume: false,
         toguid: guid,
@@ -32,27 +41,61 @@ pub fn synthetic_stream(out: impl Write, guid: u64, length: u64) -> Result<()> {
         toname: "pool/synthetic@snapshot".to_owned(),
         features: 0,
         resume: None,
-    };
+    }
+}
+
+/// The same into `out`, of the snapshot of `begin`.
+pub(crate) fn send(out: impl AsFd, begin: Begin, length: u64) -> Result<()> {
+    let out = File::from(out.as_fd().try_clone_to_owned()?);
+    let mut pages = File::from(memfd_create("noise", MemfdFlags::CLOEXEC)?);
+    pages.write_all(&noise())?;
+    write(out, begin, length, |out, block| give(&pages, block, out))
+}
+
+/// Puts a block into a pipe without a copy of it; into anything else it is written.
+fn give(pages: &File, block: &[u8], out: &mut File) -> Result<()> {
+    let mut given = 0;
+    while given < block.len() as u64 {
+        let left = block.len() - usize::try_from(given)?;
+        match splice(pages, Some(&mut given), &out, None, left, SpliceFlags::empty()) {
+            Err(Errno::INVAL) if given == 0 => return Ok(out.write_all(block)?),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(std::io::Error::from(error).into()),
+        }
+    }
+    Ok(())
+}
+
+fn write<W: Write>(
+    out: W,
+    begin: Begin,
+    length: u64,
+    give: impl FnMut(&mut W, &[u8]) -> Result<()>,
+) -> Result<()> {
     let mut writer = Writer::begin(out, begin)?;
-    writer.synthetic(length)?;
+    writer.synthetic(length, give)?;
     writer.end()
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes a file of `length` bytes, whole sectors.
-    pub(crate) fn synthetic(&mut self, length: u64) -> Result<()> {
+    /// Writes a file of `length` bytes, whole sectors; `give` writes its whole blocks.
+    fn synthetic(
+        &mut self,
+        length: u64,
+        mut give: impl FnMut(&mut W, &[u8]) -> Result<()>,
+    ) -> Result<()> {
         let path = b"synthetic".to_vec();
         let content = Content::File(length);
         self.object(1, &Entry { path, mode: 0o644, modified: (0, 0), content })?;
         let noise = noise();
         let block = Summed::of(&noise);
-        let mut record = [&[0; LENGTH], noise.as_slice()].concat();
         let whole = length - length % MAX_BLOCK as u64;
         for offset in (0..whole).step_by(MAX_BLOCK) {
             let header = self.write_header(offset, MAX_BLOCK as u64);
-            record[..LENGTH].copy_from_slice(&self.summed(header).0);
+            let header = self.summed(header);
+            self.out.write_all(&header.0)?;
             self.sum.append(&block);
-            self.out.write_all(&record)?;
+            give(&mut self.out, &noise)?;
         }
         match usize::try_from(length - whole)? {
             0 => Ok(()),
@@ -70,4 +113,38 @@ fn noise() -> Vec<u8> {
         state.to_be_bytes()
     };
     std::iter::repeat_with(next).take(MAX_BLOCK / 8).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, pipe};
+
+    use super::*;
+
+    const LENGTHS: [u64; 4] = [0, 512, 3 * MAX_BLOCK as u64, 9 * MAX_BLOCK as u64 + 1024];
+
+    fn written(length: u64) -> Vec<u8> {
+        let mut stream = Vec::new();
+        synthetic_stream(&mut stream, 7, length).unwrap();
+        stream
+    }
+
+    #[test]
+    fn a_pipe_gets_the_same_stream_as_a_file_and_as_memory() {
+        for length in LENGTHS {
+            let (mut output, input) = pipe().unwrap();
+            let sending = std::thread::spawn(move || send(input, begin(7), length).unwrap());
+            let mut stream = Vec::new();
+            output.read_to_end(&mut stream).unwrap();
+            sending.join().unwrap();
+            assert!(stream == written(length), "a pipe, {length} bytes");
+
+            let mut file = tempfile::tempfile().unwrap();
+            send(&file, begin(7), length).unwrap();
+            file.rewind().unwrap();
+            stream.clear();
+            file.read_to_end(&mut stream).unwrap();
+            assert!(stream == written(length), "a file, {length} bytes");
+        }
+    }
 }
