@@ -4,8 +4,9 @@ use std::fs;
 
 use tests::{Machine, Signal, Stray, until};
 
-/// Logs each call. Holds a stream back after as many bytes as the file `hold` says, until that file is gone, and makes the file `holding` meanwhile. (`head -c` may read more than it passes on.) The process that is started
-/// stays the one that sends.
+/// Logs each call. Holds a stream back after as many bytes as the file `hold` says, until that file is gone, and
+/// makes the file `holding` meanwhile. (`head -c` may read more than it passes on.) The process that is started stays
+/// the one that sends.
 const HELD_BACK: &str = r#"
 echo "$@" >>"$DIR/zfs.log"
 if [ "$1" = send ] && [ "$2" != -nvP ] && [ -e "$DIR/hold" ]; then

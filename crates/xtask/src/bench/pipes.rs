@@ -102,7 +102,7 @@ impl Stage {
     }
 }
 
-/// Processes that feed each other, first to last; killed when dropped.
+/// Processes that feed each other, first to last, and those beside them; killed when dropped.
 #[derive(Default)]
 pub(super) struct Pipeline(Vec<(String, Child)>);
 

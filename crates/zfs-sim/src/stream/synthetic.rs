@@ -44,7 +44,7 @@ fn begin(guid: u64) -> Begin {
     }
 }
 
-/// The same into `out`, of the snapshot of `begin`.
+/// Writes such a stream into `out`, of the snapshot of `begin`.
 pub(crate) fn send(out: impl AsFd, begin: Begin, length: u64) -> Result<()> {
     let out = File::from(out.as_fd().try_clone_to_owned()?);
     let mut pages = File::from(memfd_create("noise", MemfdFlags::CLOEXEC)?);
