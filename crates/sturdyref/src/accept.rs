@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::socket::Socket;
+use crate::unpaced::SystemsChoice;
 
 /// A listening socket that belongs to no runtime yet.
 #[derive(Debug)]
@@ -51,14 +52,18 @@ fn is_left_behind(path: &Path) -> bool {
 
 /// A listening socket on its runtime. The file of a Unix socket is removed when this is dropped.
 pub(crate) enum Accepting {
-    Tcp(tokio::net::TcpListener),
+    Tcp(tokio::net::TcpListener, Option<SystemsChoice>),
     Unix(tokio::net::UnixListener, PathBuf),
 }
 
 impl Accepting {
     pub(crate) fn new(socket: Bound) -> io::Result<Self> {
         Ok(match socket {
-            Bound::Tcp(socket) => Self::Tcp(tokio::net::TcpListener::from_std(socket)?),
+            Bound::Tcp(socket) => {
+                let socket = tokio::net::TcpListener::from_std(socket)?;
+                let choice = SystemsChoice::put_off(&socket);
+                Self::Tcp(socket, choice)
+            }
             Bound::Unix(socket) => {
                 let path = socket.local_addr()?.as_pathname().map(Into::into).unwrap_or_default();
                 Self::Unix(tokio::net::UnixListener::from_std(socket)?, path)
@@ -68,8 +73,11 @@ impl Accepting {
 
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         Ok(match self {
-            Self::Tcp(socket) => {
+            Self::Tcp(socket, choice) => {
                 let (stream, peer) = socket.accept().await?;
+                if let Some(choice) = choice {
+                    choice.give(&stream);
+                }
                 Accepted::Tcp(stream, peer)
             }
             Self::Unix(socket, path) => Accepted::Unix(socket.accept().await?.0, path.clone()),

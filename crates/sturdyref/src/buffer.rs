@@ -11,7 +11,7 @@ const WORD: usize = size_of::<Word>();
 /// Smaller ones aren't kept: clearing them costs next to nothing.
 const LEAST_KEPT: usize = (16 << 10) / WORD;
 /// Larger ones aren't kept: they are no stream's.
-const MOST_KEPT: usize = (1 << 20) / WORD;
+const MOST_KEPT: usize = (2 << 20) / WORD;
 /// So many are kept by a thread. One is read into while one waits and one is written to a process.
 const KEPT: usize = 4;
 

@@ -12,7 +12,7 @@ use futures::TryFutureExt;
 use futures::channel::{mpsc, oneshot};
 use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::address::Address;
@@ -181,7 +181,7 @@ async fn handshake(
     // No name is sent or checked, but rustls wants one.
     let name = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
     match TlsConnector::from(Arc::new(config)).connect(name, read_ahead(socket)).await {
-        Ok(stream) => Ok(Transport::Tls(Box::new(TlsStream::from(stream)))),
+        Ok(stream) => Ok(Transport::over_tls(stream)),
         Err(source) => Err(match pin.wrong_key() {
             Some(found) => ConnectError::WrongKey { address: address.clone(), expected, found },
             None => ConnectError::NoTls { address: address.clone(), source },

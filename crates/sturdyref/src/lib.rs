@@ -99,6 +99,7 @@ mod socket;
 mod strangers;
 mod tls;
 mod transport;
+mod unpaced;
 mod uri;
 mod window;
 mod worker;

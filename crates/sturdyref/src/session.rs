@@ -10,7 +10,7 @@ use futures::stream::pending;
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -138,7 +138,7 @@ impl House {
             None => Err(rustls::Error::NoCertificatesPresented),
         };
         let fingerprint = fingerprint.map_err(Rejected::Certificate)?;
-        Ok((Transport::Tls(Box::new(TlsStream::from(stream))), Some(fingerprint)))
+        Ok((Transport::over_tls(stream), Some(fingerprint)))
     }
 
     /// Reads what the peer asks for first, so that it is known before a thread is made for it.

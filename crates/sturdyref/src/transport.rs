@@ -28,7 +28,21 @@ pub(crate) fn read_ahead(socket: Socket) -> Ahead {
 /// A few records.
 const AHEAD: usize = 64 << 10;
 
+/// What TLS keeps of what is written, encrypted, until the socket takes it: a whole message would be out of the
+/// processor's cache by then; less makes more calls of it.
+const UNSENT: usize = 256 << 10;
+
 impl Transport {
+    /// Around a socket over which TLS was agreed.
+    pub(crate) fn over_tls(stream: impl Into<TlsStream<Ahead>>) -> Self {
+        let mut stream = stream.into();
+        match &mut stream {
+            TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(UNSENT)),
+            TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(UNSENT)),
+        }
+        Self::Tls(Box::new(stream))
+    }
+
     /// The socket beneath.
     pub(crate) fn socket_mut(&mut self) -> &mut Socket {
         match self {

@@ -2,6 +2,7 @@
 //!
 //! Each stream's `zfs send` belongs to a task of its own, which stops it when the receiver goes.
 
+mod message_size;
 pub(crate) mod pump;
 mod seat;
 mod subject;

@@ -7,17 +7,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use schema::Failure;
 use schema::byte_stream_capnp::byte_stream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zfs::process::{Stream, Zfs};
 
 use crate::ends::Giver;
 use crate::failure::zfs_failure;
+use crate::outgoing::message_size::MessageSize;
 use crate::traffic::throttle::Throttle;
-
-/// The most bytes of stream in one message: a quarter of the default window, so that some are on
-/// their way while the next is read. Over TLS half as many cost a sixth more of the CPU, twice as many a twelfth
-/// less; but then twice as much is on its way, and lost, when a source dies.
-const CHUNK: usize = 256 << 10;
 
 /// A stream to be sent.
 pub(super) struct Outgoing {
@@ -90,8 +87,9 @@ pub(crate) async fn pump(
     sent: &Cell<u64>,
     throttle: &Throttle,
 ) -> capnp::Result<()> {
+    let (mut size, began) = (MessageSize::new(), Instant::now());
     loop {
-        let count = output.ready().await?.min(CHUNK);
+        let count = output.ready().await?.min(size.most());
         if count == 0 {
             return Ok(());
         }
@@ -103,5 +101,6 @@ pub(crate) async fn pump(
         // Counted at once: while the stream is held back, it is on its way as well.
         sent.set(sent.get() + count as u64);
         request.send().await?;
+        size.sent(began.elapsed(), count);
     }
 }

@@ -20,7 +20,7 @@ use rustls::{
 /// The bytes of one read. Larger ones were no faster.
 const CHUNK: usize = 128 << 10;
 /// What we let our own pipes hold.
-const PIPE: usize = 512 << 10;
+const PIPE: usize = 1 << 20;
 const HOST: &str = "localhost";
 
 #[derive(clap::Subcommand)]

@@ -47,13 +47,15 @@ pub(super) fn measure(daemons: &[u32], run: impl FnOnce() -> Result<()>) -> Resu
         daemons.iter().try_fold(cpu_of_children()?, |sum, pid| Ok(sum + cpu(*pid)?))
     };
     let others = children(std::process::id()).into_iter().filter(|pid| !daemons.contains(pid));
+    daemons.iter().for_each(|pid| forget_peak(*pid));
     let watch = Watch::begin(others.collect());
     let (before, began) = (spent()?, Instant::now());
     let done = run();
     let elapsed = began.elapsed().as_secs_f64();
-    let memory = watch.end();
+    let mut peaks = watch.end();
+    daemons.iter().for_each(|pid| note(*pid, &mut peaks));
     done?;
-    Ok(Cost { elapsed, cpu: spent()? - before, memory })
+    Ok(Cost { elapsed, cpu: spent()? - before, memory: peaks })
 }
 
 /// A thread that looks at the memory of the descendants of this process, but for some and theirs.
@@ -86,12 +88,23 @@ impl Watch {
 /// Notes the memory of all below a process. Any may be gone by the time it is looked at.
 fn look(parent: u32, others: &[u32], peaks: &mut BTreeMap<String, u64>) {
     for child in children(parent).into_iter().filter(|child| !others.contains(child)) {
-        if let Some((name, peak)) = memory(child) {
-            let known = peaks.entry(name).or_default();
-            *known = peak.max(*known);
-        }
+        note(child, peaks);
         look(child, others, peaks);
     }
+}
+
+/// Notes the peak memory of a process, which may be gone.
+fn note(pid: u32, peaks: &mut BTreeMap<String, u64>) {
+    if let Some((name, peak)) = memory(pid) {
+        let known = peaks.entry(name).or_default();
+        *known = peak.max(*known);
+    }
+}
+
+/// Has the peak of a process begin anew with what it holds now (proc_pid_clear_refs(5)). Where that can't be, it
+/// is that of earlier runs, too.
+fn forget_peak(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
 }
 
 /// The children of a process, whichever of its threads made them.
