@@ -25,8 +25,8 @@ const WAYS: [(&str, &str); 2] = [
     ("tls", "in_memory::streams_arrive_whole_over_tls"),
 ];
 
-/// Bytes of data in a stream.
-const STREAM: u64 = 16 << 20;
+/// Bytes of data in a stream: an eighth of them go until its messages are as large as may be.
+const STREAM: u64 = 64 << 20;
 /// How many streams are carried.
 const FEWER: u64 = 1;
 const MORE: u64 = 3;
