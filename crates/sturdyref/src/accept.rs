@@ -7,14 +7,16 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::address::Address;
 use crate::socket::Socket;
-use crate::unpaced::SystemsChoice;
+use crate::unpaced::Unpaced;
 
 /// A listening socket that belongs to no runtime yet.
 #[derive(Debug)]
 pub(crate) enum Bound {
-    Tcp(std::net::TcpListener),
+    Tcp(std::net::TcpListener, Option<Unpaced>),
     Unix(UnixListener),
 }
 
@@ -25,7 +27,8 @@ pub(crate) fn bind(address: &Address) -> io::Result<(Bound, Address)> {
             let socket = std::net::TcpListener::bind((host.as_str(), *port))?;
             socket.set_nonblocking(true)?;
             let local = socket.local_addr()?.into();
-            Ok((Bound::Tcp(socket), local))
+            let unpaced = Unpaced::begin(&SockRef::from(&socket));
+            Ok((Bound::Tcp(socket, unpaced), local))
         }
         Address::Unix(path) => {
             let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
@@ -52,17 +55,15 @@ fn is_left_behind(path: &Path) -> bool {
 
 /// A listening socket on its runtime. The file of a Unix socket is removed when this is dropped.
 pub(crate) enum Accepting {
-    Tcp(tokio::net::TcpListener, Option<SystemsChoice>),
+    Tcp(tokio::net::TcpListener, Option<Unpaced>),
     Unix(tokio::net::UnixListener, PathBuf),
 }
 
 impl Accepting {
     pub(crate) fn new(socket: Bound) -> io::Result<Self> {
         Ok(match socket {
-            Bound::Tcp(socket) => {
-                let socket = tokio::net::TcpListener::from_std(socket)?;
-                let choice = SystemsChoice::put_off(&socket);
-                Self::Tcp(socket, choice)
+            Bound::Tcp(socket, unpaced) => {
+                Self::Tcp(tokio::net::TcpListener::from_std(socket)?, unpaced)
             }
             Bound::Unix(socket) => {
                 let path = socket.local_addr()?.as_pathname().map(Into::into).unwrap_or_default();
@@ -73,10 +74,10 @@ impl Accepting {
 
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         Ok(match self {
-            Self::Tcp(socket, choice) => {
+            Self::Tcp(socket, unpaced) => {
                 let (stream, peer) = socket.accept().await?;
-                if let Some(choice) = choice {
-                    choice.give(&stream);
+                if let (Some(unpaced), Ok(local)) = (unpaced, stream.local_addr()) {
+                    unpaced.give_back(&SockRef::from(&stream), local, peer);
                 }
                 Accepted::Tcp(stream, peer)
             }

@@ -10,7 +10,7 @@ use capnp::Word;
 const WORD: usize = size_of::<Word>();
 /// Smaller ones aren't kept: clearing them costs next to nothing.
 const LEAST_KEPT: usize = (16 << 10) / WORD;
-/// Larger ones aren't kept: they are no stream's.
+/// Larger ones aren't kept: they are no stream's, whose largest messages hold a MiB of it and what is around that.
 const MOST_KEPT: usize = (2 << 20) / WORD;
 /// So many are kept by a thread. One is read into while one waits and one is written to a process.
 const KEPT: usize = 4;
@@ -32,7 +32,7 @@ impl Buffer {
         Self { memory, bytes: words * WORD }
     }
 
-    /// The bytes that it takes, used or not: at most twice as many as were asked for.
+    /// The bytes that it takes, used or not: at most a quarter more than were asked for.
     pub(crate) fn capacity(&self) -> usize {
         self.memory.len() * WORD
     }
@@ -41,7 +41,7 @@ impl Buffer {
 /// Kept memory of this size, or of some more: small messages must not hold on to large memory.
 fn kept(words: usize) -> Option<Vec<Word>> {
     SPARE.with_borrow_mut(|spare| {
-        let fits = |memory: &Vec<Word>| (words..=2 * words).contains(&memory.len());
+        let fits = |memory: &Vec<Word>| (words..=words + words / 4).contains(&memory.len());
         let found = spare.iter().rposition(fits)?;
         Some(spare.remove(found))
     })
@@ -99,15 +99,21 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_too_small_or_more_than_twice_as_large_is_left_alone() {
-        drop(Buffer::of(4 * LEAST_KEPT));
-        for words in [LEAST_KEPT, 2 * LEAST_KEPT - 1, 4 * LEAST_KEPT + 1] {
+    fn memory_that_is_too_small_or_a_good_deal_larger_is_left_alone() {
+        drop(Buffer::of(5 * LEAST_KEPT));
+        for words in [LEAST_KEPT, 4 * LEAST_KEPT - 1, 5 * LEAST_KEPT + 1] {
             let buffer = Buffer::of(words);
             assert_eq!((buffer.len(), buffer.capacity()), (words * WORD, words * WORD));
             assert_eq!(spare(), 1);
             std::mem::forget(buffer);
         }
-        assert_eq!(Buffer::of(2 * LEAST_KEPT).capacity(), 4 * LEAST_KEPT * WORD);
+        assert_eq!(Buffer::of(4 * LEAST_KEPT).capacity(), 5 * LEAST_KEPT * WORD);
+    }
+
+    #[test]
+    fn what_the_largest_message_of_a_stream_leaves_is_kept() {
+        drop(Buffer::of((1 << 20) / WORD + 100));
+        assert_eq!(spare(), 1);
     }
 
     #[test]

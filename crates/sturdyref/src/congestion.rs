@@ -14,8 +14,7 @@ use tokio::time::Instant;
 
 use self::trial::{Control, Trial};
 use crate::transport::Handle;
-
-const BBR: &[u8] = b"bbr";
+use crate::unpaced::BBR;
 
 /// A connection that carries bulk.
 pub(crate) struct Bulk {

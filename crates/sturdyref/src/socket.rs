@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::address::Address;
-use crate::unpaced::{congestion_control, within_machine};
+use crate::unpaced::{congestion_control, same_machine};
 
 /// How long a TCP connection is silent before the kernel asks whether the peer is still there, and again.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -62,8 +62,10 @@ impl Socket {
     /// How the system keeps this socket from flooding the path to another machine; `None` if there is none.
     pub(crate) fn congestion_control(&self) -> Option<Vec<u8>> {
         match self {
-            Self::Tcp(stream) if !within_machine(stream) => {
-                congestion_control(&SockRef::from(stream)).ok()
+            Self::Tcp(stream) => {
+                let ends = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
+                let leaves = !same_machine(ends.0, ends.1);
+                leaves.then(|| congestion_control(&SockRef::from(stream)).ok())?
             }
             _ => None,
         }

@@ -28,8 +28,8 @@ pub(crate) fn read_ahead(socket: Socket) -> Ahead {
 /// A few records.
 const AHEAD: usize = 64 << 10;
 
-/// What TLS keeps of what is written, encrypted, until the socket takes it: a whole message would be out of the
-/// processor's cache by then; less makes more calls of it.
+/// The most that TLS encrypts before it is written to the socket. A whole message would be out of the processor's
+/// cache by then; less, as the 64 KiB that rustls begins with, makes more system calls of it.
 const UNSENT: usize = 256 << 10;
 
 impl Transport {
@@ -180,5 +180,36 @@ impl futures::io::AsyncWrite for SharedTransport {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use rustls::pki_types::ServerName;
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::*;
+    use crate::identity::Identity;
+    use crate::tls::{PinnedServer, client_config, server_config};
+
+    #[tokio::test]
+    async fn either_end_encrypts_so_much_before_the_socket_has_taken_any() {
+        let identity = Identity::ephemeral().unwrap();
+        let pin = Arc::new(PinnedServer::new(identity.fingerprint()));
+        let client = TlsConnector::from(Arc::new(client_config(&identity, pin).unwrap()));
+        let server = TlsAcceptor::from(Arc::new(server_config(&identity).unwrap()));
+        let (here, there) = duplex(16 << 10);
+        let [here, there] = [here, there].map(|end| read_ahead(Socket::Memory(end)));
+        let name = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
+        let (client, server) = tokio::join!(client.connect(name, here), server.accept(there));
+        let mut ends = [Transport::over_tls(client.unwrap()), Transport::over_tls(server.unwrap())];
+        for end in &mut ends {
+            // Nobody reads.
+            assert_eq!(end.write(&vec![0; 4 * UNSENT]).await.unwrap(), UNSENT);
+        }
     }
 }

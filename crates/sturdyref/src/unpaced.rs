@@ -1,50 +1,56 @@
-//! Keeps BBR from pacing what stays within a machine.
+//! Keeps BBR from pacing what is accepted from within the machine.
 //!
 //! BBR sends by the clock. Where it is the system's own choice it does so on loopback, too, where there is no path to
 //! be shared: each packet waits for a timer, which took four streams at once a quarter of their speed. A connection
 //! that began with BBR is paced for as long as it lives, whatever it is given later (Linux). So a listener begins
-//! all of them with another control, and gives those from other machines the system's choice at once.
+//! all of its connections with another control, and gives those from other machines the system's choice at once.
 
 use std::io;
 use std::net::SocketAddr;
 
-use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use socket2::{Domain, SockRef, Socket, Type};
 
-const BBR: &[u8] = b"bbr";
+/// What the system chooses where it paces, by its name.
+pub(crate) const BBR: &[u8] = b"bbr";
 /// Every Linux has it, and every user may choose it. Within a machine, where nothing is lost, all are alike.
-const OTHER: &[u8] = b"reno";
+const UNPACED: &[u8] = b"reno";
 
-/// What a listener's connections would have begun with.
+/// A listener whose connections begin unpaced, though the system has chosen BBR.
 #[derive(Debug)]
-pub(crate) struct SystemsChoice(Vec<u8>);
+pub(crate) struct Unpaced;
 
-impl SystemsChoice {
-    /// Has a listener's connections begin with another control; `None` where the system's choice is no matter.
-    pub(crate) fn put_off(listener: &TcpListener) -> Option<Self> {
-        let socket = SockRef::from(listener);
-        let name = congestion_control(&socket).ok()?;
-        if name != BBR {
+impl Unpaced {
+    /// Has a listener's connections begin unpaced; `None` where the system doesn't choose BBR, or wouldn't let it be
+    /// given back.
+    pub(crate) fn begin(listener: &SockRef<'_>) -> Option<Self> {
+        if congestion_control(listener).ok()? != BBR {
             return None;
         }
-        match socket.set_tcp_congestion(OTHER) {
-            Ok(()) => Some(Self(name)),
-            Err(error) => {
-                tracing::debug!(%error, "connections within this machine are paced");
-                None
-            }
+        let begun = bbr_can_be_given().and_then(|()| listener.set_tcp_congestion(UNPACED));
+        if let Err(error) = &begun {
+            tracing::debug!(%error, "connections within this machine are paced");
         }
+        begun.ok().map(|()| Self)
     }
 
-    /// Gives it to a connection that leaves the machine.
-    pub(crate) fn give(&self, stream: &TcpStream) {
-        if within_machine(stream) {
+    /// Gives the system's choice to a connection between these addresses, if it leaves the machine. One that has
+    /// another control by now was given it by its route.
+    pub(crate) fn give_back(&self, stream: &SockRef<'_>, local: SocketAddr, peer: SocketAddr) {
+        if same_machine(local, peer) || congestion_control(stream).is_ok_and(|name| name != UNPACED)
+        {
             return;
         }
-        if let Err(error) = SockRef::from(stream).set_tcp_congestion(&self.0) {
-            tracing::debug!(%error, "a connection keeps its congestion control");
+        if let Err(error) = stream.set_tcp_congestion(BBR) {
+            tracing::warn!(%peer, %error, "a connection goes without BBR, which is the system's choice");
         }
     }
+}
+
+/// Some systems let only root choose even what they choose themselves.
+fn bbr_can_be_given() -> io::Result<()> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_tcp_congestion(UNPACED)?;
+    socket.set_tcp_congestion(BBR)
 }
 
 /// The name of a socket's congestion control.
@@ -55,14 +61,7 @@ pub(crate) fn congestion_control(socket: &SockRef<'_>) -> io::Result<Vec<u8>> {
 }
 
 /// Whether both ends of a connection are on this machine, as far as their addresses tell.
-pub(crate) fn within_machine(stream: &TcpStream) -> bool {
-    match (stream.local_addr(), stream.peer_addr()) {
-        (Ok(local), Ok(peer)) => same_machine(local, peer),
-        _ => false,
-    }
-}
-
-fn same_machine(local: SocketAddr, peer: SocketAddr) -> bool {
+pub(crate) fn same_machine(local: SocketAddr, peer: SocketAddr) -> bool {
     let (local, peer) = (local.ip().to_canonical(), peer.ip().to_canonical());
     peer.is_loopback() || peer == local
 }
@@ -89,19 +88,31 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn connections_within_a_machine_begin_without_bbr() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // Where BBR is the system's choice this changes nothing; it may be one that isn't there.
-        let has_bbr = SockRef::from(&listener).set_tcp_congestion(BBR).is_ok();
-        let choice = SystemsChoice::put_off(&listener);
-        assert_eq!(choice.is_some(), has_bbr);
-        let address = listener.local_addr().unwrap();
-        let (dialled, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let (_dialled, (accepted, _)) = (dialled.unwrap(), accepted.unwrap());
-        if let Some(choice) = choice {
-            choice.give(&accepted);
-            assert_eq!(congestion_control(&SockRef::from(&accepted)).unwrap(), OTHER);
-        }
+    /// The control of a connection between these addresses, which begins with Reno, once BBR was given back.
+    fn given(local: &str, peer: &str, begins_with: &[u8]) -> Vec<u8> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let socket = SockRef::from(&socket);
+        socket.set_tcp_congestion(begins_with).unwrap();
+        Unpaced.give_back(&socket, local.parse().unwrap(), peer.parse().unwrap());
+        congestion_control(&socket).unwrap()
+    }
+
+    #[test]
+    fn what_leaves_the_machine_gets_the_systems_choice_and_nothing_else_does() {
+        assert_eq!(given("127.0.0.1:1", "127.0.0.1:2", UNPACED), UNPACED);
+        // Elsewhere nothing is ever given back.
+        let expected = if bbr_can_be_given().is_ok() { BBR } else { UNPACED };
+        assert_eq!(given("192.0.2.7:1", "192.0.2.8:2", UNPACED), expected);
+    }
+
+    #[test]
+    fn a_listener_begins_unpaced_only_where_bbr_was_chosen() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = SockRef::from(&listener);
+        listener.set_tcp_congestion(UNPACED).unwrap();
+        assert!(Unpaced::begin(&listener).is_none());
+        let has_bbr = listener.set_tcp_congestion(BBR).is_ok();
+        assert_eq!(Unpaced::begin(&listener).is_some(), has_bbr);
+        assert_eq!(congestion_control(&listener).unwrap(), UNPACED);
     }
 }

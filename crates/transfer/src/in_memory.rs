@@ -151,7 +151,7 @@ async fn carry(auth: Auth, security: Security, streams: u64, bytes: u64) {
 fn on_one_thread(auth: Auth, security: Security) {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let streams = number("ZATLAS_STREAMS").unwrap_or(2);
-    let bytes = number("ZATLAS_STREAM_BYTES").unwrap_or(3 << 20);
+    let bytes = number("ZATLAS_STREAM_BYTES").unwrap_or(12 << 20);
     let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let all = carry(auth, security, streams, bytes);
     LocalSet::new().block_on(&runtime.unwrap(), all);

@@ -104,3 +104,68 @@ pub(crate) async fn pump(
         size.sent(began.elapsed(), count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::time::Duration;
+
+    use tokio::task::LocalSet;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::traffic::throttle::Limits;
+
+    const KIB: usize = 1 << 10;
+    const MIB: usize = 1 << 20;
+
+    /// So many bytes, all there at once.
+    struct Zeros(Cell<usize>);
+
+    impl Giver for Zeros {
+        async fn ready(&self) -> io::Result<usize> {
+            Ok(self.0.get())
+        }
+
+        fn take(&self, buffer: &mut [u8]) -> io::Result<()> {
+            self.0.set(self.0.get() - buffer.len());
+            Ok(())
+        }
+    }
+
+    /// Takes so many bytes per second, and notes how many came in each message.
+    struct Path {
+        rate: f64,
+        sizes: Rc<RefCell<Vec<usize>>>,
+    }
+
+    impl byte_stream::Server for Path {
+        async fn write(self: Rc<Self>, params: byte_stream::WriteParams) -> capnp::Result<()> {
+            let bytes = params.get()?.get_bytes()?.len();
+            self.sizes.borrow_mut().push(bytes);
+            sleep(Duration::from_secs_f64(bytes as f64 / self.rate)).await;
+            Ok(())
+        }
+    }
+
+    async fn sizes(rate: f64, bytes: usize) -> Vec<usize> {
+        let sizes = Rc::new(RefCell::default());
+        let sink = capnp_rpc::new_client(Path { rate, sizes: sizes.clone() });
+        let (sent, throttle) = (Cell::new(0), Limits::default().throttle(None));
+        pump(&Zeros(Cell::new(bytes)), &sink, &sent, &throttle).await.unwrap();
+        assert_eq!(sent.get(), bytes as u64);
+        sizes.take()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_are_as_large_as_the_path_lets_them_be() {
+        let test = async {
+            let fast = sizes(1e9, 32 * MIB).await;
+            assert_eq!((fast[0], fast.iter().max()), (64 * KIB, Some(&MIB)));
+            let slow = sizes(1e6, 8 * MIB).await;
+            assert!(slow.iter().all(|size| *size <= 64 * KIB), "{slow:?}");
+        };
+        LocalSet::new().run_until(test).await;
+    }
+}

@@ -15,6 +15,8 @@ use super::error::CommandError;
 /// The largest message of a stream, so that one is there to be read at once. With half as much four streams over TLS
 /// lose a twentieth.
 const SIZE: usize = 1 << 20;
+/// What pipes have from the beginning.
+const LEAST: usize = 64 << 10;
 
 /// Grows a pipe as far as this user may. A full pool of pipes or a refusal leaves it as it is.
 pub(super) fn enlarge(pipe: &impl AsFd) {
@@ -22,10 +24,14 @@ pub(super) fn enlarge(pipe: &impl AsFd) {
     let largest = LARGEST.get_or_init(|| {
         std::fs::read_to_string("/proc/sys/fs/pipe-max-size").ok()?.trim().parse().ok()
     });
-    if let Some(size) = largest.map(|largest| largest.min(SIZE))
-        && let Err(error) = fcntl_setpipe_size(pipe, size)
-    {
-        tracing::debug!(size, %error, "a pipe keeps its size");
+    let Some(mut size) = largest.map(|largest| largest.min(SIZE)) else { return };
+    // A user's pipes may have so much together: what is left may do for a smaller one.
+    while let Err(error) = fcntl_setpipe_size(pipe, size) {
+        size /= 2;
+        if size < LEAST {
+            tracing::debug!(%error, "a pipe keeps its size");
+            return;
+        }
     }
 }
 
