@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// Memory for data on its way to receivers, of all streams together, beyond the first 2 MiB of each: 48M
     ///
     /// A stream takes what its path holds (bandwidth times round trip) and some more: 2 MiB in any
-    /// case, and at most 32 MiB.
+    /// case, and at most 34 MiB.
     #[arg(long, value_name = "SIZE", default_value = "48M", value_parser = size)]
     pub(crate) memory: u64,
 
