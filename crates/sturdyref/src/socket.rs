@@ -61,14 +61,11 @@ impl Socket {
 
     /// How the system keeps this socket from flooding the path to another machine; `None` if there is none.
     pub(crate) fn congestion_control(&self) -> Option<Vec<u8>> {
-        match self {
-            Self::Tcp(stream) => {
-                let ends = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
-                let leaves = !same_machine(ends.0, ends.1);
-                leaves.then(|| congestion_control(&SockRef::from(stream)).ok())?
-            }
-            _ => None,
+        let Self::Tcp(stream) = self else { return None };
+        if same_machine(stream.local_addr().ok()?, stream.peer_addr().ok()?) {
+            return None;
         }
+        congestion_control(&SockRef::from(stream)).ok()
     }
 
     /// Chooses another one, if the system has it and we may use it.
