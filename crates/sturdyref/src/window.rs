@@ -109,10 +109,14 @@ impl Window {
 
     /// Whether another message may be sent. One more than fits may: else a window that is smaller than a
     /// message would let none through, and one that is hardly larger would wait after each. But not while it is
-    /// lowered: large messages would stand in the queue that is to be gone.
+    /// lowered, when none may go beyond it with more than half: large messages would stand in the queue that is to
+    /// be gone.
     pub(crate) fn is_open(&self) -> bool {
-        let more = if self.drained_at.is_some() { 0 } else { self.largest_message };
-        self.in_flight == 0 || self.in_flight < self.size + more
+        if self.drained_at.is_some() {
+            self.in_flight == 0 || self.in_flight + self.largest_message / 2 <= self.size
+        } else {
+            self.in_flight < self.size + self.largest_message
+        }
     }
 
     /// Bytes that were sent and not answered.

@@ -20,8 +20,8 @@ struct Path {
     jitter: f64,
     /// What the receiver takes, in bytes per second, by the time.
     receiver: fn(Duration) -> f64,
-    /// The bytes of each message.
-    message: usize,
+    /// The bytes of a message, by what the path and the receiver take in a second.
+    message: fn(f64) -> usize,
     seed: u64,
 }
 
@@ -36,10 +36,18 @@ fn as_fast_as_it_comes(_: Duration) -> f64 {
     f64::INFINITY
 }
 
+/// All of one size, or not.
+const SIZES: [fn(f64) -> usize; 2] = [|_| MESSAGE, as_they_are_sent];
+
+/// As the pump makes them: what is taken in 20 ms.
+fn as_they_are_sent(rate: f64) -> usize {
+    ((0.02 * rate) as usize).clamp(64 * KIB, MIB)
+}
+
 impl Path {
     fn of(bandwidth: f64, round_trip: u64) -> Self {
         let round_trip = Duration::from_millis(round_trip);
-        let (receiver, message) = (as_fast_as_it_comes, MESSAGE);
+        let (receiver, message) = (as_fast_as_it_comes, (|_| MESSAGE) as fn(f64) -> usize);
         Self { bandwidth, round_trip, jitter: 0.0, receiver, message, seed: 1 }
     }
 
@@ -53,24 +61,25 @@ impl Path {
         let (mut delivered, mut largest) = (0, 0);
         while now < end {
             while window.is_open() {
-                let sent = window.sent(now, self.message);
+                let takes = (self.receiver)(taken_at);
+                let message = (self.message)(takes.min(self.bandwidth));
+                let sent = window.sent(now, message);
                 let mut half = || self.round_trip.mul_f64(0.5 * (1.0 + self.jitter * random.f64()));
                 // One after the other onto the wire, and one after the other into the receiver, which answers
                 // when there is room for the next.
-                sent_at = now.max(sent_at)
-                    + Duration::from_secs_f64(self.message as f64 / self.bandwidth);
+                sent_at =
+                    now.max(sent_at) + Duration::from_secs_f64(message as f64 / self.bandwidth);
                 there_at = (sent_at + half()).max(there_at);
-                let takes =
-                    Duration::from_secs_f64(self.message as f64 / (self.receiver)(taken_at));
-                taken_at = there_at.max(taken_at) + takes;
+                taken_at = there_at.max(taken_at) + Duration::from_secs_f64(message as f64 / takes);
                 answer_at = (taken_at + half()).max(answer_at);
                 answers.push_back((answer_at, sent));
             }
             let (at, sent) = answers.pop_front().expect("something is in flight");
             now = at;
+            let bytes = sent.bytes();
             window.answered(now, sent, MOST - LEAST);
             if now >= warm {
-                delivered += self.message;
+                delivered += bytes;
                 largest = largest.max(window.size);
             }
         }
@@ -78,10 +87,10 @@ impl Path {
         Measured { rate, largest }
     }
 
-    /// Several times what it holds at most, and two messages: more makes no sense on it.
+    /// Several times what it holds at most: more makes no sense on it.
     fn most(&self) -> usize {
         let holds = self.bandwidth * self.round_trip.as_secs_f64() * (1.0 + self.jitter);
-        4 * LEAST + 2 * self.message + (6.0 * holds) as usize
+        4 * LEAST + (6.0 * holds) as usize
     }
 }
 
@@ -89,13 +98,16 @@ impl Path {
 fn it_fills_short_and_long_paths_narrow_and_wide_ones() {
     for round_trip in [1, 20, 100, 200] {
         for mbit in [50.0, 1000.0] {
-            for (jitter, message) in [(0.0, MESSAGE), (0.2, MESSAGE), (0.0, MIB), (0.2, 64 * KIB)] {
-                let path = Path { jitter, message, ..Path::of(mbit * MBIT, round_trip) };
-                let measured = path.run();
-                let share = measured.rate / path.bandwidth;
-                let what = format!("{mbit} Mbit/s, {round_trip} ms, jitter {jitter}, {message}");
-                assert!(share >= 0.95, "{what}: {share:.3} of the bandwidth");
-                assert!(measured.largest <= path.most(), "{what}: {} bytes", measured.largest);
+            for jitter in [0.0, 0.2] {
+                for message in SIZES {
+                    let path = Path { jitter, message, ..Path::of(mbit * MBIT, round_trip) };
+                    let measured = path.run();
+                    let share = measured.rate / path.bandwidth;
+                    let size = message(path.bandwidth);
+                    let what = format!("{mbit} Mbit/s, {round_trip} ms, jitter {jitter}, {size}");
+                    assert!(share >= 0.95, "{what}: {share:.3} of the bandwidth");
+                    assert!(measured.largest <= path.most(), "{what}: {} bytes", measured.largest);
+                }
             }
         }
     }
@@ -103,12 +115,11 @@ fn it_fills_short_and_long_paths_narrow_and_wide_ones() {
 
 #[test]
 fn a_slow_receiver_is_not_taken_for_a_long_path() {
-    // Larger ones aren't sent at that rate.
-    for message in [64 * KIB, MESSAGE, 400_000] {
+    for message in SIZES {
         let path = Path { receiver: |_| 20e6, message, ..Path::of(10_000.0 * MBIT, 20) };
         let measured = path.run();
         assert!(measured.rate >= 0.95 * 20e6, "{} bytes/s", measured.rate);
-        assert!(measured.largest <= 4 * LEAST, "{message}: a window of {} bytes", measured.largest);
+        assert!(measured.largest <= 4 * LEAST, "a window of {} bytes", measured.largest);
     }
 }
 
@@ -116,15 +127,10 @@ fn a_slow_receiver_is_not_taken_for_a_long_path() {
 fn a_receiver_that_takes_bytes_by_fits_and_starts_gets_no_more_than_the_path_holds() {
     // As `zfs receive` does while a transaction group is written.
     let receiver = |now: Duration| if now.as_secs() % 6 < 4 { 200e6 } else { 2e6 };
-    for message in [64 * KIB, MESSAGE, MIB] {
+    for message in SIZES {
         let path = Path { receiver, message, ..Path::of(1000.0 * MBIT, 20) };
         let measured = path.run();
-        assert!(
-            measured.largest <= path.most(),
-            "{message}: a window of {} bytes, not {}",
-            measured.largest,
-            path.most()
-        );
+        assert!(measured.largest <= path.most(), "a window of {} bytes", measured.largest);
     }
 }
 
