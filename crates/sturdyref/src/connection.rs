@@ -1,7 +1,6 @@
 //! A client's connection to a vat: dial, prove, restore.
 
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +9,7 @@ use capnp::capability::{Client, FromClientHook};
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use futures::TryFutureExt;
 use futures::channel::{mpsc, oneshot};
-use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::address::Address;
@@ -25,8 +22,8 @@ use crate::limits::Limits;
 use crate::network::{Answered, Link, Vat, connection_lost, speak};
 use crate::object_id::ObjectId;
 use crate::socket::Socket;
-use crate::tls::{PinnedServer, client_config};
-use crate::transport::{Transport, read_ahead};
+use crate::tls::{self, PinnedServer, client_config};
+use crate::transport::Transport;
 use crate::uri::{Auth, SturdyRef};
 
 /// An open connection to a vat, on which its target was restored. Dropping it closes it.
@@ -178,10 +175,8 @@ async fn handshake(
 ) -> Result<Transport, ConnectError> {
     let pin = Arc::new(PinnedServer::new(expected));
     let config = client_config(identity, pin.clone()).map_err(ConnectError::Identity)?;
-    // No name is sent or checked, but rustls wants one.
-    let name = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
-    match TlsConnector::from(Arc::new(config)).connect(name, read_ahead(socket)).await {
-        Ok(stream) => Ok(Transport::over_tls(stream)),
+    match tls::connect(config, socket).await {
+        Ok(stream) => Ok(Transport::Tls(Box::new(stream))),
         Err(source) => Err(match pin.wrong_key() {
             Some(found) => ConnectError::WrongKey { address: address.clone(), expected, found },
             None => ConnectError::NoTls { address: address.clone(), source },

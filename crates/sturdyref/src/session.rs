@@ -10,7 +10,6 @@ use futures::stream::pending;
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,8 +24,8 @@ use crate::object_id::ObjectId;
 use crate::restore::{Peer, Restored, Restorer};
 use crate::socket::Socket;
 use crate::strangers::Strangers;
-use crate::tls::fingerprint_of;
-use crate::transport::{Transport, read_ahead};
+use crate::tls::{self, fingerprint_of};
+use crate::transport::Transport;
 
 /// What all connections of a listener have in common.
 pub(crate) struct House {
@@ -127,18 +126,15 @@ impl House {
         socket: Socket,
     ) -> Result<(Transport, Option<Fingerprint>), Rejected> {
         let Some(config) = &self.tls else { return Ok((Transport::Plain(socket), None)) };
-        let accept = TlsAcceptor::from(config.clone()).accept(read_ahead(socket));
-        let stream = timeout(self.limits.handshake, accept)
+        let accept = tls::accept(config.clone(), socket);
+        let (stream, certificate) = timeout(self.limits.handshake, accept)
             .await
             .map_err(|_| Rejected::HandshakeTimeout(self.limits.handshake))?
             .map_err(Rejected::Handshake)?;
-        let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let fingerprint = match certificates.first() {
-            Some(certificate) => fingerprint_of(certificate),
-            None => Err(rustls::Error::NoCertificatesPresented),
-        };
+        let certificate = certificate.ok_or(rustls::Error::NoCertificatesPresented);
+        let fingerprint = certificate.and_then(|certificate| fingerprint_of(&certificate));
         let fingerprint = fingerprint.map_err(Rejected::Certificate)?;
-        Ok((Transport::over_tls(stream), Some(fingerprint)))
+        Ok((Transport::Tls(Box::new(stream)), Some(fingerprint)))
     }
 
     /// Reads what the peer asks for first, so that it is known before a thread is made for it.

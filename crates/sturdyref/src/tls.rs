@@ -3,6 +3,14 @@
 //!
 //! No SNI, no ALPN, no resumption (so that the pin is checked each time), TLS 1.2 and 1.3.
 
+mod handshake;
+mod incoming;
+mod key;
+mod records;
+mod stream;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
@@ -21,6 +29,8 @@ use rustls::{
 
 use crate::fingerprint::Fingerprint;
 use crate::identity::Identity;
+pub(crate) use handshake::{accept, connect};
+pub(crate) use stream::TlsStream;
 
 /// How a server speaks TLS under `identity`: every client must show a key, and any key will do.
 pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, rustls::Error> {
@@ -32,6 +42,7 @@ pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, rustls:
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    config.enable_secret_extraction = true;
     Ok(config)
 }
 
@@ -47,6 +58,7 @@ pub(crate) fn client_config(
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
     config.enable_sni = false;
     config.resumption = Resumption::disabled();
+    config.enable_secret_extraction = true;
     Ok(config)
 }
 
@@ -181,7 +193,7 @@ impl ClientCertVerifier for AnyClient {
 }
 
 #[cfg(test)]
-mod tests {
+mod certificates {
     use data_encoding::BASE64;
 
     use super::*;
