@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::command::{message, spawn};
@@ -39,11 +39,6 @@ impl LongLived {
         let mut child = spawn(command)?;
         let message = child.stderr.take().map(|stderr| tokio::spawn(message(stderr)));
         Ok(Self { child, message })
-    }
-
-    /// Its end of standard input, once, where it was asked for.
-    pub(super) fn stdin(&mut self) -> Option<ChildStdin> {
-        self.child.stdin.take()
     }
 
     /// Its end of standard output, once.

@@ -19,7 +19,7 @@ const SIZE: usize = 1 << 20;
 const LEAST: usize = 64 << 10;
 
 /// Grows a pipe as far as this user may. A full pool of pipes or a refusal leaves it as it is.
-pub(super) fn enlarge(pipe: &impl AsFd) {
+fn enlarge(pipe: &impl AsFd) {
     static LARGEST: OnceLock<Option<usize>> = OnceLock::new();
     let largest = LARGEST.get_or_init(|| {
         std::fs::read_to_string("/proc/sys/fs/pipe-max-size").ok()?.trim().parse().ok()

@@ -1,17 +1,17 @@
 //! `zfs receive` of a stream: always resumable, never mounted, never by force.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncWrite;
-use tokio::process::ChildStdin;
+use tokio::net::UnixStream;
 
 use super::Zfs;
 use super::child::{Ended, LongLived};
-use super::error::ReceiveError;
-use super::pipe;
+use super::error::{CommandError, ReceiveError};
 use crate::dataset::Kind;
 use crate::names::SnapshotName;
 use crate::property::PropertyName;
@@ -70,11 +70,9 @@ impl Zfs {
         let head = ["receive", "-s", "-u"].map(str::to_owned);
         let arguments = [&head, options.arguments().as_slice(), &[snapshot.to_string()]].concat();
         let mut command = self.long_lived(&self.zfs, &arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
-        let started = LongLived::spawn(command).and_then(|mut child| {
-            let stdin = child.stdin().ok_or_else(pipe::missing)?;
-            pipe::enlarge(&stdin);
-            Ok((child, stdin))
+        let started = socket().map_err(CommandError::Lost).and_then(|(stdin, theirs)| {
+            command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
+            Ok((LongLived::spawn(command)?, stdin))
         });
         match started {
             Ok((child, stdin)) => Ok(ReceiveProcess { child, stdin, subject }),
@@ -83,15 +81,23 @@ impl Zfs {
     }
 }
 
+/// Both ends of a process's standard input, ours first. A socket, as sshd's is: the memory of a pipe is taken and given
+/// back page by page, which made writing a stream and reading it cost half as much again.
+fn socket() -> io::Result<(UnixStream, std::os::unix::net::UnixStream)> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(ours)?, theirs))
+}
+
 /// A running `zfs receive`; write the stream to it. Dropped, it is killed.
 ///
 /// Only [`Self::finish`] lets it see the end of the stream. A write that fails with
 /// [`io::ErrorKind::BrokenPipe`] means that it has ended by itself: [`Self::finish`] tells why.
 #[derive(Debug)]
 pub struct ReceiveProcess {
-    // Dropped in this order: killed first, so that the closing pipe is no end of the stream.
+    // Dropped in this order: killed first, so that the closing socket is no end of the stream.
     child: LongLived,
-    stdin: ChildStdin,
+    stdin: UnixStream,
     subject: String,
 }
 
@@ -114,7 +120,7 @@ impl ReceiveProcess {
     pub async fn stop(mut self) -> Result<Ended, ReceiveError> {
         self.child.kill();
         // Only now: before, it would be the end of the stream. Asleep in the kernel, waiting for
-        // more of it, a process can outlive its kill for as long as the pipe is open.
+        // more of it, a process can outlive its kill for as long as the socket is open.
         drop(self.stdin);
         self.child.wait().await.map_err(|error| ReceiveError::new(&self.subject, error))
     }
@@ -126,7 +132,11 @@ impl AsyncWrite for ReceiveProcess {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stdin).poll_write(context, bytes)
+        Pin::new(&mut self.stdin).poll_write(context, bytes).map_err(|error| match error.kind() {
+            // It has left some of the stream unread.
+            io::ErrorKind::ConnectionReset => io::ErrorKind::BrokenPipe.into(),
+            _ => error,
+        })
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
