@@ -12,11 +12,11 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, UnbufferedConnectionCommon, UnbufferedStatus,
 };
-use rustls::{ClientConfig, Error, ExtractedSecrets, ServerConfig};
+use rustls::{ClientConfig, Error, ExtractedSecrets, HandshakeType, InvalidMessage, ServerConfig};
 use tokio::io::AsyncWriteExt;
 
 use super::incoming::Incoming;
-use super::records::{Keys, Records, whole_record};
+use super::records::{FROM_CLIENT, FROM_SERVER, Keys, Records, whole_record};
 use super::stream::TlsStream;
 use crate::socket::Socket;
 
@@ -56,11 +56,16 @@ trait End {
 
     fn common(&self) -> &UnbufferedConnectionCommon<Self::Data>;
 
+    /// What the other end may say after the handshake.
+    const EXPECTED: &[HandshakeType];
+
     fn into_keys(self) -> Result<(ExtractedSecrets, KernelConnection<Self::Data>), Error>;
 }
 
 impl End for UnbufferedClientConnection {
     type Data = ClientConnectionData;
+
+    const EXPECTED: &[HandshakeType] = FROM_SERVER;
 
     fn process<'a>(&'a mut self, sealed: &'a mut [u8]) -> UnbufferedStatus<'a, 'a, Self::Data> {
         self.process_tls_records(sealed)
@@ -77,6 +82,8 @@ impl End for UnbufferedClientConnection {
 
 impl End for UnbufferedServerConnection {
     type Data = ServerConnectionData;
+
+    const EXPECTED: &[HandshakeType] = FROM_CLIENT;
 
     fn process<'a>(&'a mut self, sealed: &'a mut [u8]) -> UnbufferedStatus<'a, 'a, Self::Data> {
         self.process_tls_records(sealed)
@@ -153,7 +160,7 @@ where
     let certificate = end.common().peer_certificates().and_then(|all| all.first());
     let certificate = certificate.map(|certificate| certificate.clone().into_owned());
     let (secrets, keys) = end.into_keys().map_err(broken)?;
-    let records = Records::new(secrets, keys).map_err(broken)?;
+    let records = Records::new(secrets, keys, E::EXPECTED).map_err(broken)?;
     Ok((TlsStream::new(socket, records, incoming), certificate))
 }
 
@@ -185,12 +192,15 @@ async fn write(socket: &mut Socket, outgoing: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// Reads until there is one record more than were shown, and tells how much that makes. If it is no record, rustls
-/// gets to see what came of it, and says so.
+/// gets to see what came of it, and says so; it would wait for one that is a little too long.
 async fn one_more(incoming: &mut Incoming, shown: usize, socket: &mut Socket) -> io::Result<usize> {
     loop {
         let sealed = incoming.sealed();
         match whole_record(&sealed[shown..]) {
             Ok(Some(length)) => return Ok(shown + length),
+            Err(error @ Error::InvalidMessage(InvalidMessage::MessageTooLarge)) => {
+                return Err(broken(error));
+            }
             Err(_) if sealed.len() > shown => return Ok(sealed.len()),
             Ok(None) | Err(_) => {}
         }

@@ -77,9 +77,9 @@ impl Key {
         Ok(Self { aead: LessSafeKey::new(key), iv: nonce, sequence, limit, format })
     }
 
-    /// Whether it may seal no more.
+    /// Whether it may seal one more at most, which is to announce the next key.
     pub(super) fn is_used_up(&self) -> bool {
-        self.sequence >= self.limit
+        self.sequence + 1 >= self.limit
     }
 
     #[cfg(test)]
@@ -164,6 +164,9 @@ impl Key {
                 let aad = Aad::from(header);
                 let opened = self.aead.open_within(nonce, aad, memory, start..);
                 let inner = opened.map_err(|_| Error::DecryptError)?;
+                if inner.len() > MOST_DATA + 1 {
+                    return Err(Error::PeerSentOversizedRecord);
+                }
                 // Zeros may follow the type.
                 let end = inner.iter().rposition(|byte| *byte != 0);
                 let end = end.ok_or(PeerMisbehaved::IllegalTlsInnerPlaintext)?;

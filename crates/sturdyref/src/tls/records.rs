@@ -1,12 +1,10 @@
-//! What goes on in a connection once TLS was agreed: data, new keys, alerts and farewells. Does no I/O.
+//! What goes on in a connection once TLS was agreed: data, key updates, alerts. Does no I/O.
 //!
 //! rustls does the handshake and derives every key. It hands them over as it does for TLS in the kernel
 //! ([`rustls::kernel`]), since its own records are copied three times on their way in: here they are opened in the
 //! very memory that they were read into.
 
-use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
-use rustls::server::ServerConnectionData;
 use rustls::{
     AlertDescription, ConnectionTrafficSecrets, ContentType, Error, ExtractedSecrets,
     HandshakeType, InvalidMessage, PeerMisbehaved, ProtocolVersion,
@@ -19,41 +17,29 @@ const MOST_IDLE: u32 = 32;
 /// The longest message of a handshake that may come after it, a ticket.
 const LONGEST_MESSAGE: usize = 64 << 10;
 
-/// Derives the next key of a direction.
+/// Derives keys, as only rustls can.
 pub(super) trait Keys: Send {
-    fn sending(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error>;
-    fn receiving(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error>;
-    /// Which messages of a handshake the peer may send now.
-    fn expected(&self) -> &'static [HandshakeType];
+    /// The key that this end seals with next.
+    fn next_sending(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error>;
+    /// The key that the peer seals with next.
+    fn next_receiving(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error>;
 }
 
-impl Keys for KernelConnection<ClientConnectionData> {
-    fn sending(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
+impl<Data: Send> Keys for KernelConnection<Data> {
+    fn next_sending(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
         self.update_tx_secret()
     }
 
-    fn receiving(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
+    fn next_receiving(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
         self.update_rx_secret()
-    }
-
-    fn expected(&self) -> &'static [HandshakeType] {
-        &[HandshakeType::KeyUpdate, HandshakeType::NewSessionTicket]
     }
 }
 
-impl Keys for KernelConnection<ServerConnectionData> {
-    fn sending(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
-        self.update_tx_secret()
-    }
-
-    fn receiving(&mut self) -> Result<(u64, ConnectionTrafficSecrets), Error> {
-        self.update_rx_secret()
-    }
-
-    fn expected(&self) -> &'static [HandshakeType] {
-        &[HandshakeType::KeyUpdate]
-    }
-}
+/// What a client may hear from its server after the handshake, in TLS 1.3. Nobody may begin a new one in TLS 1.2.
+pub(super) const FROM_SERVER: &[HandshakeType] =
+    &[HandshakeType::KeyUpdate, HandshakeType::NewSessionTicket];
+/// What a server may hear from its client.
+pub(super) const FROM_CLIENT: &[HandshakeType] = &[HandshakeType::KeyUpdate];
 
 /// Both directions of a connection.
 pub(super) struct Records {
@@ -63,20 +49,23 @@ pub(super) struct Records {
     sending: Key,
     receiving: Key,
     keys: Box<dyn Keys>,
+    /// The messages of a handshake that the peer may send now.
+    expected: &'static [HandshakeType],
     /// A message of a handshake that has not come whole.
     message: Vec<u8>,
     /// How many records in a row brought no data.
     idle: u32,
     /// The peer wants this end to change its key.
     asked_for_update: bool,
-    peer_said_goodbye: bool,
-    said_goodbye: bool,
+    received_close_notify: bool,
+    sent_close_notify: bool,
 }
 
 impl Records {
     pub(super) fn new<Data>(
         secrets: ExtractedSecrets,
         keys: KernelConnection<Data>,
+        expected: &'static [HandshakeType],
     ) -> Result<Self, Error>
     where
         KernelConnection<Data>: Keys + 'static,
@@ -93,11 +82,12 @@ impl Records {
             sending: Key::new(version, limit, secrets.tx)?,
             receiving: Key::new(version, limit, secrets.rx)?,
             keys: Box::new(keys),
+            expected,
             message: Vec::new(),
             idle: 0,
             asked_for_update: false,
-            peer_said_goodbye: false,
-            said_goodbye: false,
+            received_close_notify: false,
+            sent_close_notify: false,
         })
     }
 
@@ -115,8 +105,8 @@ impl Records {
     }
 
     /// Whether the peer has said that it sends no more.
-    pub(super) fn peer_said_goodbye(&self) -> bool {
-        self.peer_said_goodbye
+    pub(super) fn received_close_notify(&self) -> bool {
+        self.received_close_notify
     }
 
     /// Seals `data`, at most [`MOST_DATA`] of it, behind what has to be said first.
@@ -138,22 +128,21 @@ impl Records {
         // Its body: the peer need not do the same.
         let message = [HandshakeType::KeyUpdate.into(), 0, 0, 1, 0];
         self.sending.seal(ContentType::Handshake, &message, out)?;
-        self.sending = Key::new(self.version, self.limit, self.keys.sending()?)?;
+        self.sending = Key::new(self.version, self.limit, self.keys.next_sending()?)?;
         Ok(())
     }
 
     /// Says that nothing more will be sent, once.
-    pub(super) fn say_goodbye(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
-        if std::mem::replace(&mut self.said_goodbye, true) {
+    pub(super) fn close_notify(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        if std::mem::replace(&mut self.sent_close_notify, true) {
             return Ok(());
         }
-        self.alert(1, AlertDescription::CloseNotify, out)
+        self.send_alert(1, AlertDescription::CloseNotify, out)
     }
 
-    /// Tells the peer why this end gives up.
-    pub(super) fn complain(&mut self, about: &Error, out: &mut Vec<u8>) -> Result<(), Error> {
+    /// Tells the peer why this end gives up, unless the peer has said so itself.
+    pub(super) fn give_up(&mut self, about: &Error, out: &mut Vec<u8>) -> Result<(), Error> {
         let what = match about {
-            // It knows.
             Error::AlertReceived(_) => return Ok(()),
             Error::DecryptError => AlertDescription::BadRecordMac,
             Error::PeerSentOversizedRecord => AlertDescription::RecordOverflow,
@@ -166,16 +155,21 @@ impl Records {
             | Error::PeerMisbehaved(_) => AlertDescription::UnexpectedMessage,
             _ => AlertDescription::InternalError,
         };
-        self.said_goodbye = true;
-        self.alert(2, what, out)
+        self.sent_close_notify = true;
+        self.send_alert(2, what, out)
     }
 
-    fn alert(&mut self, level: u8, what: AlertDescription, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn send_alert(
+        &mut self,
+        level: u8,
+        what: AlertDescription,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         self.sending.seal(ContentType::Alert, &[level, what.into()], out)
     }
 
     /// Opens the records that are whole in `memory`, and leaves their data at its start. What comes after an error or a
-    /// goodbye is of no meaning.
+    /// close_notify is of no meaning.
     pub(super) fn open(&mut self, memory: &mut [u8]) -> Opened {
         let (mut data, mut rest) = (0, 0);
         let error = loop {
@@ -189,7 +183,7 @@ impl Records {
                 Err(error) => break Some(error),
             }
             rest = end;
-            if self.peer_said_goodbye {
+            if self.received_close_notify {
                 break None;
             }
         };
@@ -212,8 +206,8 @@ impl Records {
         }
         match kind {
             ContentType::ApplicationData => return Ok(length),
-            ContentType::Alert => self.be_alerted(&memory[..length])?,
-            ContentType::Handshake => self.hear(&memory[..length])?,
+            ContentType::Alert => self.receive_alert(&memory[..length])?,
+            ContentType::Handshake => self.receive_handshake(&memory[..length])?,
             got_type => {
                 let expect_types =
                     vec![ContentType::ApplicationData, ContentType::Alert, ContentType::Handshake];
@@ -223,11 +217,11 @@ impl Records {
         Ok(0)
     }
 
-    fn be_alerted(&mut self, alert: &[u8]) -> Result<(), Error> {
+    fn receive_alert(&mut self, alert: &[u8]) -> Result<(), Error> {
         let [level, what] = alert else { return Err(InvalidMessage::MessageTooShort.into()) };
         match (AlertDescription::from(*what), level) {
-            (AlertDescription::CloseNotify, _) => self.peer_said_goodbye = true,
-            // A goodbye follows.
+            (AlertDescription::CloseNotify, _) => self.received_close_notify = true,
+            // A close_notify follows.
             (AlertDescription::UserCanceled, _) => {}
             (_, 1) if self.version != ProtocolVersion::TLSv1_3 => {}
             (what, _) => return Err(Error::AlertReceived(what)),
@@ -236,11 +230,14 @@ impl Records {
     }
 
     /// Takes part of what the peer says in messages of a handshake.
-    fn hear(&mut self, part: &[u8]) -> Result<(), Error> {
+    fn receive_handshake(&mut self, part: &[u8]) -> Result<(), Error> {
+        if part.is_empty() {
+            return Err(InvalidMessage::InvalidEmptyPayload.into());
+        }
         self.message.extend_from_slice(part);
         while let [kind, high, middle, low, body @ ..] = &self.message[..] {
             let kind = HandshakeType::from(*kind);
-            let expect_types = self.keys.expected();
+            let expect_types = self.expected;
             if self.version != ProtocolVersion::TLSv1_3 || !expect_types.contains(&kind) {
                 return Err(Error::InappropriateHandshakeMessage {
                     expect_types: expect_types.to_vec(),
@@ -262,7 +259,7 @@ impl Records {
                 if !rest.is_empty() {
                     return Err(PeerMisbehaved::KeyEpochWithPendingFragment.into());
                 }
-                self.receiving = Key::new(self.version, self.limit, self.keys.receiving()?)?;
+                self.receiving = Key::new(self.version, self.limit, self.keys.next_receiving()?)?;
             }
             // A ticket is for another connection, and none begins with one here.
             let heard = self.message.len() - rest.len();

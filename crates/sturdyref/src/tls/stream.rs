@@ -56,10 +56,12 @@ impl TlsStream {
         }
     }
 
-    /// Gives up after this, if there is an error, and tells the peer if that can be done at once.
+    /// Gives up after this, if there is an error, and tells the peer if that can be done at once: unless somebody waits to
+    /// write, who is to be woken, and to hear of it.
     fn give_up_after(&mut self, error: Option<Error>, cx: &mut Context<'_>) {
         let Some(error) = error else { return };
-        if self.records.complain(&error, &mut self.outgoing).is_ok() {
+        let idle = self.outgoing.is_empty();
+        if self.records.give_up(&error, &mut self.outgoing).is_ok() && idle {
             let _ = self.poll_drain(cx);
         }
         self.failed = Some(error);
@@ -117,7 +119,7 @@ impl AsyncRead for TlsStream {
                 break;
             }
             this.state()?;
-            if this.records.peer_said_goodbye() {
+            if this.records.received_close_notify() {
                 break;
             }
             if this.incoming.can_be_opened() {
@@ -180,7 +182,7 @@ impl AsyncWrite for TlsStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.records.say_goodbye(&mut this.outgoing).map_err(io::Error::other)?;
+        this.records.close_notify(&mut this.outgoing).map_err(io::Error::other)?;
         ready!(this.poll_drain(cx))?;
         Pin::new(&mut this.socket).poll_shutdown(cx)
     }

@@ -176,6 +176,8 @@ async fn either_end_may_change_its_key_and_ask_the_other_to() {
                 let before = ours.records().sealed();
                 both_are_heard(&mut ours, &mut theirs).await;
                 assert!(before > 0 && ours.records().sealed() == 1, "it goes on with the old key");
+                both_are_heard(&mut ours, &mut theirs).await;
+                assert_eq!(ours.records().sealed(), 2, "asked once, it changes it again and again");
             }
         }
     }
@@ -201,6 +203,18 @@ async fn a_key_that_has_sealed_as_much_as_it_may_makes_room_for_another() {
         }
         assert!(ours.records().sealed() <= 5);
     }
+}
+
+#[tokio::test]
+async fn what_is_flushed_has_left_however_little_the_socket_takes() {
+    let (mut ours, mut theirs) = our_server(suites()[0], 100).await;
+    let (mut heard, said) = (vec![0; 10_000], vec![7; 10_000]);
+    let writing = async {
+        assert_eq!(ours.write(&said).await.unwrap(), said.len());
+        ours.flush().await.unwrap();
+    };
+    let ((), read) = tokio::join!(writing, theirs.read_exact(&mut heard));
+    assert!(read.unwrap() == said.len() && heard == said);
 }
 
 #[tokio::test]
@@ -230,19 +244,21 @@ async fn much_is_read_at_a_time_and_no_more_sealed_ahead_than_is_of_use() {
     while most == 0 || memory[..most].iter().any(|byte| *byte != 1) {
         most = server.read(&mut memory).await.unwrap();
     }
-    assert!(most > 100_000, "{most} bytes at a time");
+    assert!((100_000..=128 << 10).contains(&most), "{most} bytes at a time");
 }
 
 #[tokio::test]
 async fn whoever_cannot_open_a_record_tells_the_other_why_after_what_was_right() {
-    for suite in suites() {
+    for (suite, room) in suites().into_iter().flat_map(|suite| [(suite, 100), (suite, 64 << 10)]) {
         let (mut client, mut server) = pair(suite).await;
         client.write_all(b"right").await.unwrap();
         let mut forged = [0; 100];
         forged[..5].copy_from_slice(&[23, 3, 3, 0, 95]);
         client.socket_mut().write_all(&forged).await.unwrap();
-        let mut heard = Vec::new();
-        let error = server.read_to_end(&mut heard).await.unwrap_err();
+        let mut heard = vec![0; room];
+        let count = server.read(&mut heard).await.unwrap();
+        heard.truncate(count);
+        let error = server.read(&mut vec![0; room]).await.unwrap_err();
         assert_eq!(
             (&heard[..], error.to_string().as_str()),
             (&b"right"[..], "cannot decrypt peer's message")
@@ -267,6 +283,7 @@ async fn a_handshake_that_is_cut_short_or_is_none_fails() {
         &b"GET / HTTP/1.1\r\n\r\n"[..],
         b"\x16\x02\x00\x00\x10",
         b"\x16\x03\x01\xff\xff",
+        b"\x16\x03\x01\x42\x00",
         b"\x17\x03\x03\x00\x01\x00",
     ] {
         let (here, mut there) = duplex(1 << 16);
@@ -274,4 +291,86 @@ async fn a_handshake_that_is_cut_short_or_is_none_fails() {
         let error = accept(configs(suites()[0]).1, Socket::Memory(here)).await.err().unwrap();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{error}");
     }
+}
+
+#[tokio::test]
+async fn the_certificate_that_counts_is_the_one_that_was_proved() {
+    let [own, other] = [(); 2].map(|()| Identity::ephemeral().unwrap());
+    let chain = [&own.certified().cert[..], &other.certified().cert[..]].concat();
+    let both = rustls::sign::CertifiedKey::new(chain, own.certified().key.clone());
+    let (mut client, server) = configs(suites()[0]);
+    client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(Arc::new(both)));
+    let (here, there) = duplex(1 << 20);
+    let (_client, server) =
+        tokio::join!(connect(client, Socket::Memory(here)), accept(server, Socket::Memory(there)));
+    let shown = server.unwrap().1.unwrap();
+    assert_eq!(fingerprint_of(&shown).unwrap(), own.fingerprint());
+}
+
+#[tokio::test]
+async fn a_handshake_may_come_in_small_records() {
+    for suite in suites() {
+        let (mut client, server) = configs(suite);
+        let mut server = ServerConfig::clone(&server);
+        client.max_fragment_size = Some(64);
+        server.max_fragment_size = Some(64);
+        let (here, there) = duplex(1 << 20);
+        let (client, server) = tokio::join!(
+            connect(client, Socket::Memory(here)),
+            accept(Arc::new(server), Socket::Memory(there))
+        );
+        let (mut client, mut server) = (client.unwrap(), server.unwrap().0);
+        client.write_all(b"hello").await.unwrap();
+        let mut heard = [0; 5];
+        server.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"hello");
+    }
+}
+
+#[tokio::test]
+async fn a_close_notify_is_the_end_though_the_socket_stays_open() {
+    for room in [100, 64 << 10] {
+        let (mut client, mut server) = pair(suites()[0]).await;
+        let (mut wire, mut memory) = (Vec::new(), vec![0; room]);
+        client.records().seal(b"last", &mut wire).unwrap();
+        client.records().close_notify(&mut wire).unwrap();
+        client.socket_mut().write_all(&wire).await.unwrap();
+        assert_eq!(server.read(&mut memory).await.unwrap(), 4);
+        let end = server.read(&mut memory);
+        let end = tokio::time::timeout(std::time::Duration::from_secs(30), end).await;
+        assert_eq!(end.expect("waits for more").unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_record_is_refused_at_once() {
+    for room in [100, 64 << 10] {
+        let (mut client, mut server) = pair(suites()[0]).await;
+        client.socket_mut().write_all(b"no record").await.unwrap();
+        client.socket_mut().shutdown().await.unwrap();
+        server.read(&mut vec![0; room]).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_to_write_hears_that_the_other_end_gave_up() {
+    let (client, mut server) = pair(suites()[0]).await;
+    let (mut reader, mut writer) = tokio::io::split(client);
+    let blocked = tokio::spawn(async move {
+        // Nobody reads it.
+        writer.write_all(&vec![0; 4 << 20]).await
+    });
+    // It runs on this thread until it has to wait.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!blocked.is_finished());
+    let mut wire = Vec::new();
+    server.records().give_up(&rustls::Error::DecryptError, &mut wire).unwrap();
+    server.socket_mut().write_all(&wire).await.unwrap();
+    reader.read(&mut [0; 10]).await.unwrap_err();
+    // Its socket takes more now, and it is the writer that is told.
+    server.read_exact(&mut vec![0; 512 << 10]).await.unwrap();
+    let error = tokio::time::timeout(std::time::Duration::from_secs(30), blocked).await;
+    error.expect("still waits").unwrap().unwrap_err();
 }

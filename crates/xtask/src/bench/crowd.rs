@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::pipes::Pipeline;
-use super::usage::{Cost, measure};
+use super::usage::{Cost, children, measure};
 
 /// One run of them, which began together and have the same size.
 pub(super) struct Crowd {
@@ -35,7 +35,7 @@ impl Crowd {
                 let mut first = first.lock().ok().context("another has failed")?;
                 if first.is_none() {
                     let now = |(other, pid): (usize, &u32)| {
-                        if other == index { size } else { written(*pid).unwrap_or(size) }
+                        if other == index { size } else { received(*pid).unwrap_or(size) }
                     };
                     *first = Some(pids.iter().enumerate().map(now).collect());
                 }
@@ -62,11 +62,17 @@ impl Crowd {
     }
 }
 
-/// The bytes that a process has written so far, but to sockets: of a receiver that is the stream, which it
-/// feeds to `zfs receive`. `None` if it has ended as well.
-fn written(pid: u32) -> Option<u64> {
+/// The bytes of its stream that a receiver has had so far: the bare pump writes them to a pipe, and ours to a socket,
+/// which isn't counted, but `zfs receive`, its child, reads them. `None` if it has ended as well.
+fn received(pid: u32) -> Option<u64> {
+    let written = counted(pid, "wchar: ")?;
+    let read = children(pid).into_iter().filter_map(|child| counted(child, "rchar: ")).max();
+    Some(written.max(read.unwrap_or(0)))
+}
+
+fn counted(pid: u32, what: &str) -> Option<u64> {
     let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
-    io.lines().find_map(|line| line.strip_prefix("wchar: "))?.parse().ok()
+    io.lines().find_map(|line| line.strip_prefix(what))?.parse().ok()
 }
 
 #[cfg(test)]

@@ -70,7 +70,11 @@ impl Zfs {
         let head = ["receive", "-s", "-u"].map(str::to_owned);
         let arguments = [&head, options.arguments().as_slice(), &[snapshot.to_string()]].concat();
         let mut command = self.long_lived(&self.zfs, &arguments);
-        let started = socket().map_err(CommandError::Lost).and_then(|(stdin, theirs)| {
+        let not_started = |source| CommandError::NotStarted {
+            program: self.zfs.to_string_lossy().into_owned(),
+            source,
+        };
+        let started = socket().map_err(not_started).and_then(|(stdin, theirs)| {
             command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
             Ok((LongLived::spawn(command)?, stdin))
         });
@@ -82,7 +86,8 @@ impl Zfs {
 }
 
 /// Both ends of a process's standard input, ours first. A socket, as sshd's is: the memory of a pipe is taken and given
-/// back page by page, which made writing a stream and reading it cost half as much again.
+/// back page by page, which made writing a stream and reading it cost half as much again. (A script in the place of
+/// `zfs` can't open it anew as `/dev/stdin`.)
 fn socket() -> io::Result<(UnixStream, std::os::unix::net::UnixStream)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;

@@ -95,6 +95,10 @@ async fn zeros_behind_data_are_no_part_of_it() {
     let none = ContentType::Unknown(0);
     let padded = forge(&mut client, &[(none, b"data\x17\0\0"), (none, b"\x17")]);
     assert_eq!(open(&mut server, &padded), (b"data".to_vec(), None));
+    let long = [&b"data\x17"[..], &[0; MOST_DATA]].concat();
+    let (_, error) = open(&mut server, &forge(&mut client, &[(none, &long[..MOST_DATA + 1])]));
+    assert_eq!(error, Some(Error::PeerSentOversizedRecord));
+    let (mut client, mut server) = pair(suites()[0]).await;
     let (_, error) = open(&mut server, &forge(&mut client, &[(none, &[0; 20])]));
     assert_eq!(error, Some(PeerMisbehaved::IllegalTlsInnerPlaintext.into()));
 }
@@ -116,12 +120,13 @@ async fn messages_of_a_handshake_that_have_no_place_any_more_are_refused() {
         if !later {
             continue;
         }
-        let wrong: [&[(ContentType, &[u8])]; 6] = [
+        let wrong: [&[(ContentType, &[u8])]; 7] = [
             &[(ContentType::Handshake, &[24, 0, 0, 1, 2])],
             &[(ContentType::Handshake, &[24, 0, 0, 0])],
             &[(ContentType::Handshake, &[24, 0, 0, 1, 0, 24])],
             &[(ContentType::Handshake, &[24, 0]), (DATA, b"between")],
             &[(ContentType::Handshake, &[24, 1, 0, 1])],
+            &[(ContentType::Handshake, &[])],
             &[(ContentType::ChangeCipherSpec, &[1])],
         ];
         for said in wrong {
@@ -153,7 +158,7 @@ async fn a_peer_that_sends_no_data_without_end_is_given_up() {
             let wire = forge(&mut client, &[said]);
             if said.0 == ContentType::Handshake {
                 let records = client.records();
-                let next = records.keys.sending().unwrap();
+                let next = records.keys.next_sending().unwrap();
                 records.sending = Key::new(records.version, records.limit, next).unwrap();
             }
             open(&mut server, &wire)
@@ -180,15 +185,56 @@ async fn an_alert_ends_it_and_a_goodbye_is_none() {
         let goodbye: [(ContentType, &[u8]); 3] =
             [(DATA, b"data"), (ContentType::Alert, &[1, 0]), (DATA, b"more")];
         assert_eq!(open(&mut server, &forge(&mut client, &goodbye)), (b"data".to_vec(), None));
-        assert!(server.records().peer_said_goodbye());
+        assert!(server.records().received_close_notify());
+
+        let (mut client, mut server) = pair(suite).await;
+        let warning = [(ContentType::Alert, &[1, 100][..]), (DATA, b"data")];
+        let (data, error) = open(&mut server, &forge(&mut client, &warning));
+        let is_fatal = suite.tls13().is_some();
+        assert_eq!((data.is_empty(), error.is_some()), (is_fatal, is_fatal));
 
         let (mut client, mut server) = pair(suite).await;
         let mut wire = Vec::new();
         for _ in 0..2 {
-            client.records().say_goodbye(&mut wire).unwrap();
+            client.records().close_notify(&mut wire).unwrap();
         }
         open(&mut server, &wire);
-        assert!(server.records().peer_said_goodbye());
+        assert!(server.records().received_close_notify());
         assert_eq!(client.records().sending.sequence(), server.records().receiving.sequence());
+    }
+}
+
+#[tokio::test]
+async fn no_key_seals_more_than_its_suite_allows() {
+    for suite in suites().into_iter().filter(|suite| format!("{suite:?}").contains("AES")) {
+        let (mut client, _server) = pair(suite).await;
+        let records = client.records();
+        for _ in 0..2 {
+            records.sending.set_sequence((1 << 24) - 2);
+            assert!(!records.sending.is_used_up());
+            // The last one announces the next key.
+            records.sending.set_sequence((1 << 24) - 1);
+            assert!(records.sending.is_used_up());
+            let sealed = records.seal(b"next", &mut Vec::new());
+            assert_eq!(sealed.is_ok(), suite.tls13().is_some());
+            if sealed.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_update_asks_for_no_other() {
+    for suite in suites().into_iter().filter(|suite| suite.tls13().is_some()) {
+        let (mut client, mut server) = pair(suite).await;
+        client.records().seal_at_most(2);
+        for _ in 0..3 {
+            let mut wire = Vec::new();
+            client.records().seal(b"a", &mut wire).unwrap();
+            assert_eq!(open(&mut server, &wire), (b"a".to_vec(), None));
+            assert!(!server.records().asked_for_update);
+        }
+        assert!(client.records().sealed() == 1);
     }
 }
