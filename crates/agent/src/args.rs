@@ -45,12 +45,12 @@ pub(crate) struct Args {
     /// Memory for data on its way to receivers, of all streams together, beyond the first 2 MiB of each: 48M
     ///
     /// A stream takes what its path holds (bandwidth times round trip) and some more: 2 MiB in any
-    /// case, and at most 34 MiB.
+    /// case, also with 0, and at most 34 MiB.
     #[arg(long, value_name = "SIZE", default_value = "48M", value_parser = size)]
     pub(crate) memory: u64,
 
     /// How fast all that this machine sends and receives may be, together: bytes per second, as 500K,
-    /// 10M or 1G (powers of 1024)
+    /// 10M or 1G (powers of 1024), 1K at least
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<Rate>,
 

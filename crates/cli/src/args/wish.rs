@@ -54,8 +54,8 @@ pub(crate) struct Wish {
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(crate) stall: String,
 
-    /// How fast it may be, in bytes per second: 500K, 10M, 1G (powers of 1024); with -r, all of it
-    /// together (a copy gives each of the --jobs an equal part)
+    /// How fast it may be, in bytes per second: 500K, 10M, 1G (powers of 1024), 1K at least; with -r,
+    /// all of it together (a copy gives each of the --jobs an equal part)
     #[arg(long, value_name = "RATE")]
     pub(crate) limit_rate: Option<String>,
 
@@ -106,7 +106,7 @@ pub(crate) struct Recursion {
     #[arg(long, value_name = "GLOB", requires = "recursive")]
     pub(crate) exclude: Vec<String>,
 
-    /// With -r: how many datasets to transfer at once [default: 2]
+    /// With -r: how many datasets to transfer at once, 1 to 64 [default: 2]
     #[arg(long, value_name = "N", requires = "recursive",
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: Option<u16>,
