@@ -97,10 +97,21 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether the server was not reached at all, so that another path to it may be tried. Any other error
-    /// is final.
+    /// Whether nothing was reached at all.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Refused { .. } | Self::TimedOut { .. })
+    }
+
+    /// Whether it is of no use to try another path: the right server has refused, or another one has its name, or this
+    /// side can't prove itself. Whatever else answers is somebody else, or nobody, and the server may be elsewhere.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongKey { .. }
+                | Self::NotRestored { .. }
+                | Self::NoIdentity { .. }
+                | Self::Identity(_)
+        )
     }
 
     /// Whether the connection was lost before anything was decided: the same again may do.

@@ -43,7 +43,7 @@ pub struct Connection {
 /// for an insecure target it plays no part. Must run within a [`tokio::task::LocalSet`].
 ///
 /// # Errors
-/// See [`ConnectError`]; [`ConnectError::is_unreachable`] tells whether another path could work.
+/// See [`ConnectError`]; [`ConnectError::is_final`] tells whether no other path could work.
 pub async fn connect(
     target: &SturdyRef,
     security: &Security,

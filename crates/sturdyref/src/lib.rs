@@ -61,7 +61,7 @@
 //! - Connections that carry bulk can be moved to a [`Worker`], a thread of their own ([`Restored::On`]).
 //! - [`Limits`]: whatever a peer sends or doesn't send, a vat holds a bounded amount of memory, connections
 //!   and threads for it, and no thread before the peer has proved that it holds a sturdyref.
-//! - Errors that say whether another path may be tried ([`ConnectError::is_unreachable`]), and a [`Backoff`]
+//! - Errors that say whether another path may be tried ([`ConnectError::is_final`]), and a [`Backoff`]
 //!   for trying again. Connections don't come back by themselves: what to restore anew is the application's.
 //!
 //! Everything about a connection lives on one thread, in a [`tokio::task::LocalSet`], since capnp-rpc is

@@ -13,7 +13,7 @@ use schema::dataset_capnp::replica_sink;
 use schema::{Code, Failure, Place, Replica, outcome, wire};
 use sturdyref::{Fingerprint, SturdyRef};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zfs::DatasetPath;
 
 use crate::dial::DIALLED_BY_SENDER;
@@ -248,7 +248,7 @@ impl Gathered {
     /// comes a round trip after the last of them, isn't waited for.
     ///
     /// # Errors
-    /// Those of the call; or what was listed can't be read.
+    /// Those of the call; or what was listed can't be read, or nothing has come for 30 s.
     pub async fn of(
         self,
         call: impl Future<Output = capnp::Result<Result<(), Failure>>>,
@@ -259,9 +259,23 @@ impl Gathered {
             answer = call => match answer? {
                 Ok(()) => {}
                 Err(failure) => return Ok(Err(failure)),
-            }
+            },
+            error = silence(&self.replicas) => return Err(error),
         }
         Ok(Ok(self.replicas.take()))
+    }
+}
+
+/// Ends when no more of them have come for so long, however long the list is.
+async fn silence(replicas: &RefCell<Vec<Replica>>) -> capnp::Error {
+    let mut before = 0;
+    loop {
+        sleep(ANSWER_DEADLINE).await;
+        let now = replicas.borrow().len();
+        if now == before {
+            return capnp::Error::disconnected("it has not answered for 30 s".to_owned());
+        }
+        before = now;
     }
 }
 
@@ -294,5 +308,35 @@ impl replica_sink::Server for Collector {
     ) -> capnp::Result<()> {
         self.end(Ok(()));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::plan::examples::replica;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_may_be_as_long_as_it_likes_while_more_of_it_comes() {
+        for (count, seconds) in [(0, 30), (1, 60), (10, 150)] {
+            let (_sink, gathered) = Gathered::begin();
+            let replicas = gathered.replicas.clone();
+            // One each 10 s, and then no more.
+            let call = async {
+                for _ in 0..count {
+                    sleep(Duration::from_secs(10)).await;
+                    replicas.borrow_mut().push(replica("machine", &[]));
+                }
+                std::future::pending().await
+            };
+            let began = Instant::now();
+            let error = gathered.of(call).await.err().map(|error| error.kind);
+            assert_eq!(error, Some(capnp::ErrorKind::Disconnected));
+            assert_eq!(began.elapsed().as_secs(), seconds, "{count}");
+        }
     }
 }

@@ -185,9 +185,9 @@ async fn be_dialled(
 /// Why there is no connection.
 #[derive(Debug)]
 pub enum NotDialled {
-    /// Nobody was there; why, for each that was tried. Another path may lead there.
+    /// Nobody was there, or somebody else; why, for each that was tried. Another path may lead there.
     Unreachable(Vec<String>),
-    /// Somebody was there, and it is not to be tried in another way.
+    /// It was there, or has lost its key, and it is not to be tried in another way.
     Final(ConnectError),
 }
 
@@ -211,7 +211,7 @@ pub async fn dial<T>(
         }
         match connect(target, security, deadline, limits, &first).await {
             Ok(connected) => return Ok(connected),
-            Err(error) if !error.is_unreachable() => return Err(NotDialled::Final(error)),
+            Err(error) if error.is_final() => return Err(NotDialled::Final(error)),
             Err(error) => {
                 tracing::info!(address = %target.address, %error, "can't be dialled");
                 tried.push(chain(&error));

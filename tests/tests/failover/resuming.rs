@@ -79,6 +79,19 @@ fn a_source_that_hangs_is_left_for_another() {
     scene.assert_arrived("s", &contents);
 }
 
+#[test]
+fn a_source_that_hangs_over_the_size_of_a_stream_is_left_for_another_or_sends_without() {
+    for replicas in [2, 1] {
+        let scene = Scene::with_little_data(replicas);
+        let contents = scene.contents("s");
+        scene.sources[0].hang_over_sizes(true);
+        let summary = Summary::of(scene.begin(Way::Download, &STALL).finish());
+        assert_eq!(summary.places(), [scene.sources[replicas - 1].place()]);
+        scene.sources[0].hang_over_sizes(false);
+        scene.assert_arrived("s", &contents);
+    }
+}
+
 /// As over a huge dataset in which hardly anything has changed.
 #[test]
 fn a_send_that_says_nothing_after_its_first_record_is_not_taken_for_a_way_of_no_use() {

@@ -19,6 +19,7 @@ if [ "$1" = send ] && [ "$2" != -nvP ] && [ -e "$DIR/hold" ]; then
     } <"$DIR/pipe-$$" &
     exec "$ZFS" "$@" >"$DIR/pipe-$$"
 fi
+while [ "$2" = -nvP ] && [ -e "$DIR/hang" ]; do sleep 0.05; done
 exec "$ZFS" "$@""#;
 
 /// A machine that sends.
@@ -81,6 +82,12 @@ impl Source {
     /// Holds each stream back after so many bytes.
     pub(crate) fn hold_after(&self, bytes: u64) {
         fs::write(self.machine.path("hold"), bytes.to_string()).unwrap();
+    }
+
+    /// Has it think without end when it is asked how large a stream is, or no longer.
+    pub(crate) fn hang_over_sizes(&self, hangs: bool) {
+        let told = self.machine.path("hang");
+        if hangs { fs::write(told, "") } else { fs::remove_file(told) }.unwrap();
     }
 
     /// Waits until a stream is held back.

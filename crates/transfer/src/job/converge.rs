@@ -70,6 +70,8 @@ pub(super) struct Transfer {
     pub(super) held: RefCell<BTreeMap<(Key, Guid), Instant>>,
     /// What sources have told of the sizes of streams.
     pub(super) sizes: RefCell<Sizes>,
+    /// Sources that took too long to tell, and aren't asked again.
+    pub(super) silent_on_sizes: RefCell<BTreeSet<Place>>,
     /// What was said since there was progress.
     pub(super) told: BTreeSet<String>,
     /// Rounds that failed after the first plan.
@@ -104,6 +106,7 @@ impl Transfer {
             throttle,
             held: RefCell::default(),
             sizes: RefCell::default(),
+            silent_on_sizes: RefCell::default(),
             told: BTreeSet::new(),
             retries: 0,
             large_blocks: false,

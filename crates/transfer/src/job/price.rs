@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use schema::{Code, Failure};
+use tokio::time::timeout;
 use zfs::process::SendFlags;
 use zfs::{DatasetName, Kind, Snapshot};
 
@@ -86,11 +88,26 @@ impl Transfer {
         remote: &Remote<'_>,
         request: &StreamRequest,
     ) -> Result<Option<u64>, Trouble> {
-        let trouble = match remote.estimate(request).await {
-            Ok(size) => return Ok(size),
-            Err(failure) => Trouble::at_source(failure),
+        if self.silent_on_sizes.borrow().contains(remote.place) {
+            return Ok(None);
+        }
+        let patience = self.patience();
+        let trouble = match timeout(patience, remote.estimate(request)).await {
+            Ok(Ok(size)) => return Ok(size),
+            Ok(Err(failure)) => Trouble::at_source(failure),
+            Err(_) => {
+                // Its pool may hang, or only be large: first another source is tried, and then this one without.
+                self.silent_on_sizes.borrow_mut().insert(remote.place.clone());
+                let reason = format!("it has not answered for {} s", patience.as_secs());
+                let remedy = "Look at that machine's pool; --stall gives it more time.";
+                let operation = "ask for the size of the stream at";
+                let failure =
+                    Failure::new(Code::Unreachable, operation, remote.place, reason, remedy);
+                Trouble::transient(failure)
+            }
         };
-        if trouble.class == Class::NotThisSource {
+        let late = self.silent_on_sizes.borrow().contains(remote.place);
+        if trouble.class == Class::NotThisSource || late && self.others {
             return Err(trouble);
         }
         tracing::info!(place = %remote.place, failure = %trouble.failure, "no estimate");

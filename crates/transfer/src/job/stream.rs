@@ -323,7 +323,7 @@ impl Transfer {
     }
 
     /// Longer with each time that the source has stalled.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         let stalls = self.source.as_ref().map_or(0, |source| self.ledger.stalls(source));
         let times = 1 << stalls.min(MOST_PATIENCE.ilog2());
         self.job.options.stall.saturating_mul(times)

@@ -1,6 +1,8 @@
 use std::rc::Rc;
 
 use sturdyref::{Listener, ObjectId, Peer, RestoreError, Restored, Restorer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +63,25 @@ async fn who_is_there_and_refuses_is_the_last_to_be_dialled() {
         let (refuses, takes) = (somebody(Door { open: false }), somebody(Door { open: true }));
         let ended = dialled(&[nowhere(), refuses, takes]).await;
         assert!(matches!(ended, Err(NotDialled::Final(_))), "{:?}", ended.map(drop));
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_is_somebody_else_is_passed_over() {
+    let test = async {
+        // A forwarder with nothing behind it, and another service.
+        for words in [&b""[..], b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"] {
+            let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let found = at(Auth::Insecure, &format!("tcp:{}", other.local_addr().unwrap()));
+            spawn_local(async move {
+                let (mut stream, _) = other.accept().await.unwrap();
+                stream.write_all(words).await.unwrap();
+            });
+            let there = somebody(Door { open: true });
+            let connection = dialled(&[found, there]).await.unwrap();
+            connection.close().await;
+        }
     };
     LocalSet::new().run_until(test).await;
 }
