@@ -103,11 +103,14 @@ impl Transfer {
                 let operation = "ask for the size of the stream at";
                 let failure =
                     Failure::new(Code::Unreachable, operation, remote.place, reason, remedy);
-                Trouble::transient(failure)
+                let trouble = Trouble::transient(failure);
+                if self.others {
+                    return Err(trouble);
+                }
+                trouble
             }
         };
-        let late = self.silent_on_sizes.borrow().contains(remote.place);
-        if trouble.class == Class::NotThisSource || late && self.others {
+        if trouble.class == Class::NotThisSource {
             return Err(trouble);
         }
         tracing::info!(place = %remote.place, failure = %trouble.failure, "no estimate");
