@@ -175,7 +175,7 @@ fn wait_until_hungry(receiving: &Stray) {
     let waits_in = format!("/proc/{}/wchan", receiving.pid);
     until("a receive that waits for more", || {
         let place = fs::read_to_string(&waits_in).unwrap_or_default();
-        (!is_real() || place.contains("pipe_read")).then_some(())
+        (!is_real() || place.starts_with("unix_stream_read")).then_some(())
     });
 }
 
