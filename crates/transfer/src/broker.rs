@@ -12,8 +12,8 @@ use schema::broker_capnp::{broker, rendezvous};
 use schema::dataset_capnp::replica_sink;
 use schema::{Code, Failure, Place, Replica, outcome, wire};
 use sturdyref::{Fingerprint, SturdyRef};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
 use zfs::DatasetPath;
 
 use crate::dial::DIALLED_BY_SENDER;
@@ -232,16 +232,17 @@ async fn release(client: &broker::Client, transfer: &str) -> capnp::Result<Resul
 /// Gathers the replicas that a listing streams.
 pub struct Gathered {
     replicas: Rc<RefCell<Vec<Replica>>>,
+    heard: Rc<Notify>,
     end: oneshot::Receiver<capnp::Result<()>>,
 }
 
 impl Gathered {
     /// With the sink for them.
     pub fn begin() -> (replica_sink::Client, Self) {
-        let (replicas, (ended, end)) = (Rc::default(), oneshot::channel());
+        let (replicas, heard, (ended, end)) = (Rc::default(), Rc::default(), oneshot::channel());
+        let gathered = Self { replicas: Rc::clone(&replicas), heard: Rc::clone(&heard), end };
         let ended = RefCell::new(Some(ended));
-        let sink = new_client(Collector { replicas: Rc::clone(&replicas), ended });
-        (sink, Self { replicas, end })
+        (new_client(Collector { replicas, heard, ended }), gathered)
     }
 
     /// All of them, unless the call that they were asked for with fails first. Its answer, which
@@ -260,27 +261,22 @@ impl Gathered {
                 Ok(()) => {}
                 Err(failure) => return Ok(Err(failure)),
             },
-            error = silence(&self.replicas) => return Err(error),
+            error = silence(&self.heard) => return Err(error),
         }
         Ok(Ok(self.replicas.take()))
     }
 }
 
-/// Ends when no more of them have come for so long, however long the list is.
-async fn silence(replicas: &RefCell<Vec<Replica>>) -> capnp::Error {
-    let mut before = 0;
-    loop {
-        sleep(ANSWER_DEADLINE).await;
-        let now = replicas.borrow().len();
-        if now == before {
-            return capnp::Error::disconnected("it has not answered for 30 s".to_owned());
-        }
-        before = now;
-    }
+/// Ends when nothing has been heard for so long, however long the list is.
+async fn silence(heard: &Notify) -> capnp::Error {
+    while timeout(ANSWER_DEADLINE, heard.notified()).await.is_ok() {}
+    capnp::Error::disconnected("it has not answered for 30 s".to_owned())
 }
 
 struct Collector {
     replicas: Rc<RefCell<Vec<Replica>>>,
+    /// At each part of the list.
+    heard: Rc<Notify>,
     /// Told once.
     ended: RefCell<Option<oneshot::Sender<capnp::Result<()>>>>,
 }
@@ -296,6 +292,7 @@ impl Collector {
 
 impl replica_sink::Server for Collector {
     async fn write(self: Rc<Self>, params: replica_sink::WriteParams) -> capnp::Result<()> {
+        self.heard.notify_one();
         let list = params.get()?.get_replicas()?;
         let read = wire::read_replicas(list, &mut self.replicas.borrow_mut());
         read.inspect_err(|error| self.end(Err(error.clone())))
@@ -315,21 +312,19 @@ impl replica_sink::Server for Collector {
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::plan::examples::replica;
 
     #[tokio::test(start_paused = true)]
     async fn a_list_may_be_as_long_as_it_likes_while_more_of_it_comes() {
-        for (count, seconds) in [(0, 30), (1, 60), (10, 150)] {
-            let (_sink, gathered) = Gathered::begin();
-            let replicas = gathered.replicas.clone();
-            // One each 10 s, and then no more.
+        for (count, seconds) in [(0, 30), (1, 40), (10, 130)] {
+            let (sink, gathered) = Gathered::begin();
+            // A part each 10 s, be it only more of one replica, and then no more.
             let call = async {
                 for _ in 0..count {
                     sleep(Duration::from_secs(10)).await;
-                    replicas.borrow_mut().push(replica("machine", &[]));
+                    sink.write_request().send().await?;
                 }
                 std::future::pending().await
             };

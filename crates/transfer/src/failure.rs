@@ -90,6 +90,10 @@ pub fn zfs_failure(error: &dyn OperationError) -> Failure {
         CommandError::NotStarted { .. } => {
             (Code::Failed, "Install OpenZFS's programs, or name them with --zfs and --zpool.")
         }
+        CommandError::Failed { message, .. } if message.is_empty() => (
+            Code::Failed,
+            "Run the command again; if it fails again, look into that machine's log: dmesg",
+        ),
         _ => {
             let (code, _, remedy) = classify(error.reason());
             (code, remedy)

@@ -97,9 +97,10 @@ fn each_of_zfs_reasons_has_its_exit_status_and_its_class_on_either_side() {
 
 #[test]
 fn words_that_nobody_knows_are_tried_again_but_not_for_ever() {
-    for words in ["", "internal error"] {
+    for (words, look_into) in [("", "dmesg"), ("internal error", "what ZFS said")] {
         let error = said(words);
         let here = Trouble::at_destination(&error);
+        assert!(here.failure.remedy.contains(look_into), "{}", here.failure.remedy);
         assert_eq!((here.failure.exit_status(), here.class), (1, Unknown), "{words}");
         assert_eq!(Trouble::at_source(zfs_failure(&error)).class, Unknown, "{words}");
     }

@@ -1,6 +1,7 @@
 //! What can go wrong, one type for each operation: on what, and why in ZFS's own words.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use crate::output::UnexpectedLine;
@@ -34,10 +35,10 @@ pub enum CommandError {
 }
 
 fn failure(status: &ExitStatus, message: &str) -> String {
-    if message.is_empty() {
-        format!("it ended without a word ({status})")
-    } else {
-        message.to_owned()
+    match (message, status.signal()) {
+        ("", Some(_)) => format!("it was killed ({status})"),
+        ("", None) => format!("it ended without a word ({status})"),
+        _ => message.to_owned(),
     }
 }
 

@@ -111,7 +111,7 @@ async fn a_killed_process_is_a_failure_that_tells_the_signal() {
     let fake = Fake::new("kill -9 $$");
     let process = fake.zfs().send(&plain()).unwrap();
     let error = within(process.finish()).await.unwrap_err();
-    assert!(error.why().contains("signal: 9"), "{}", error.why());
+    assert_eq!(error.why(), "it was killed (signal: 9 (SIGKILL))");
 }
 
 #[tokio::test]
