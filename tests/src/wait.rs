@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::programs::is_real;
 
-/// How often an event that can't be subscribed to is looked for.
+/// How often an event that can't be subscribed to is looked for: not so often that looking takes
+/// more than half of the time of those who are to bring it about.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Nothing that is waited for takes this long: ten times as long in the lab, an emulated machine.
@@ -23,10 +24,11 @@ pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 pub(crate) fn in_time<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline();
     loop {
+        let start = Instant::now();
         let found = look();
         if found.is_some() || Instant::now() >= end {
             return found;
         }
-        sleep(GLANCE);
+        sleep(GLANCE.max(start.elapsed()));
     }
 }
