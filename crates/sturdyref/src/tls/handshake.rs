@@ -12,7 +12,7 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, UnbufferedConnectionCommon, UnbufferedStatus,
 };
-use rustls::{ClientConfig, Error, ExtractedSecrets, HandshakeType, InvalidMessage, ServerConfig};
+use rustls::{ClientConfig, Error, ExtractedSecrets, HandshakeType, ServerConfig};
 use tokio::io::AsyncWriteExt;
 
 use super::incoming::Incoming;
@@ -118,6 +118,8 @@ where
     let mut outgoing = Vec::new();
     // So much of what came has been shown to rustls.
     let mut shown = 0;
+    // Why the last of it is no record.
+    let mut no_record = None;
     loop {
         let UnbufferedStatus { discard, state } = end.process(&mut incoming.sealed()[..shown]);
         let next = match state {
@@ -134,13 +136,17 @@ where
             Ok(_) => Next::Failed(Error::HandshakeNotComplete),
             Err(error) => Next::Failed(error),
         };
+        let next = match (next, no_record.take()) {
+            (Next::Failed(error), _) | (_, Some(error)) => Next::Failed(error),
+            (next, None) => next,
+        };
         incoming.take_sealed(discard);
         shown -= discard;
         match next {
             Next::Step => {}
             Next::Read => {
                 write(&mut socket, &mut outgoing).await?;
-                shown = one_more(&mut incoming, shown, &mut socket).await?;
+                (shown, no_record) = one_more(&mut incoming, shown, &mut socket).await?;
             }
             Next::Done => {
                 write(&mut socket, &mut outgoing).await?;
@@ -192,17 +198,19 @@ async fn write(socket: &mut Socket, outgoing: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// Reads until there is one record more than were shown, and tells how much that makes. If it is no record, rustls
-/// gets to see what came of it, and says so; it would wait for one that is a little too long.
-async fn one_more(incoming: &mut Incoming, shown: usize, socket: &mut Socket) -> io::Result<usize> {
+/// gets to see what came of it, to tell the peer; but it is no record even if rustls would wait for the rest, as for
+/// one that is a little too long, or one of a version that it knows and no record has.
+async fn one_more(
+    incoming: &mut Incoming,
+    shown: usize,
+    socket: &mut Socket,
+) -> io::Result<(usize, Option<Error>)> {
     loop {
         let sealed = incoming.sealed();
         match whole_record(&sealed[shown..]) {
-            Ok(Some(length)) => return Ok(shown + length),
-            Err(error @ Error::InvalidMessage(InvalidMessage::MessageTooLarge)) => {
-                return Err(broken(error));
-            }
-            Err(_) if sealed.len() > shown => return Ok(sealed.len()),
-            Ok(None) | Err(_) => {}
+            Ok(Some(length)) => return Ok((shown + length, None)),
+            Ok(None) => {}
+            Err(error) => return Ok((sealed.len(), Some(error))),
         }
         if poll_fn(|cx| incoming.poll_fill(cx, socket)).await? == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof"));

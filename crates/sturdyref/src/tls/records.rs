@@ -124,11 +124,12 @@ impl Records {
         if self.version != ProtocolVersion::TLSv1_3 {
             return Err(Error::General("the key of TLS 1.2 is used up".to_owned()));
         }
-        self.asked_for_update = false;
+        let next = Key::new(self.version, self.limit, self.keys.next_sending()?)?;
         // Its body: the peer need not do the same.
         let message = [HandshakeType::KeyUpdate.into(), 0, 0, 1, 0];
         self.sending.seal(ContentType::Handshake, &message, out)?;
-        self.sending = Key::new(self.version, self.limit, self.keys.next_sending()?)?;
+        self.sending = next;
+        self.asked_for_update = false;
         Ok(())
     }
 
@@ -235,7 +236,8 @@ impl Records {
             return Err(InvalidMessage::InvalidEmptyPayload.into());
         }
         self.message.extend_from_slice(part);
-        while let [kind, high, middle, low, body @ ..] = &self.message[..] {
+        let mut heard = 0;
+        while let [kind, high, middle, low, body @ ..] = &self.message[heard..] {
             let kind = HandshakeType::from(*kind);
             let expect_types = self.expected;
             if self.version != ProtocolVersion::TLSv1_3 || !expect_types.contains(&kind) {
@@ -262,9 +264,9 @@ impl Records {
                 self.receiving = Key::new(self.version, self.limit, self.keys.next_receiving()?)?;
             }
             // A ticket is for another connection, and none begins with one here.
-            let heard = self.message.len() - rest.len();
-            self.message.drain(..heard);
+            heard = self.message.len() - rest.len();
         }
+        self.message.drain(..heard);
         Ok(())
     }
 }

@@ -164,8 +164,12 @@ impl AsyncWrite for TlsStream {
             if this.outgoing.len() >= UNSENT {
                 break;
             }
-            this.records.seal(data, &mut this.outgoing).map_err(io::Error::other)?;
-            taken += data.len();
+            match this.records.seal(data, &mut this.outgoing) {
+                Ok(()) => taken += data.len(),
+                // What was sealed before will be sent; the next call fails again.
+                Err(_) if taken > 0 => break,
+                Err(error) => return Poll::Ready(Err(io::Error::other(error))),
+            }
         }
         // What the socket doesn't take now, it takes before anything else.
         match this.poll_drain(cx) {

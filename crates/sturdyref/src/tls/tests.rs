@@ -206,6 +206,22 @@ async fn a_key_that_has_sealed_as_much_as_it_may_makes_room_for_another() {
 }
 
 #[tokio::test]
+async fn what_was_sealed_before_a_key_was_used_up_is_told_and_sent() {
+    for suite in suites().into_iter().filter(|suite| suite.tls13().is_none()) {
+        let (mut ours, mut theirs) = our_client(suite, 1 << 20).await;
+        ours.records().seal_at_most(5);
+        let mut told = 0;
+        while let Ok(count) = ours.write(&[7; 2 << 14]).await {
+            told += count;
+        }
+        ours.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        theirs.read_to_end(&mut heard).await.unwrap();
+        assert!(told > 0 && heard == vec![7; told], "{told} bytes of {}", heard.len());
+    }
+}
+
+#[tokio::test]
 async fn what_is_flushed_has_left_however_little_the_socket_takes() {
     let (mut ours, mut theirs) = our_server(suites()[0], 100).await;
     let (mut heard, said) = (vec![0; 10_000], vec![7; 10_000]);
@@ -282,13 +298,18 @@ async fn a_handshake_that_is_cut_short_or_is_none_fails() {
     for bytes in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],
         b"\x16\x02\x00\x00\x10",
+        // Versions that rustls knows of, and that no record of TLS has.
+        b"\x16\x00\x02\x00\x10",
+        b"\x16\xfe\xfd\x00\x10",
         b"\x16\x03\x01\xff\xff",
         b"\x16\x03\x01\x42\x00",
         b"\x17\x03\x03\x00\x01\x00",
     ] {
         let (here, mut there) = duplex(1 << 16);
         there.write_all(bytes).await.unwrap();
-        let error = accept(configs(suites()[0]).1, Socket::Memory(here)).await.err().unwrap();
+        let accepted = accept(configs(suites()[0]).1, Socket::Memory(here));
+        let accepted = tokio::time::timeout(std::time::Duration::from_secs(30), accepted).await;
+        let error = accepted.expect("waits for more").err().unwrap();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{error}");
     }
 }
