@@ -15,7 +15,7 @@ use crate::stream_request::{self, StreamRequest};
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// How long it may take to answer what it only has to look up, over a way that is in doubt.
 const WORD_DEADLINE: Duration = Duration::from_secs(5);
-/// How long ZFS may take there to estimate a size or take a snapshot.
+/// How long ZFS may take there to take a snapshot.
 const ZFS_DEADLINE: Duration = Duration::from_secs(300);
 
 /// What a source answers first.
@@ -88,7 +88,7 @@ impl Remote<'_> {
         self.within(ZFS_DEADLINE, self.told("take a snapshot at", call)).await
     }
 
-    /// The size of the stream in bytes, if ZFS has an idea of it.
+    /// The size of the stream in bytes, if ZFS has an idea of it. That may take as long as it likes.
     pub(crate) async fn estimate(&self, wanted: &StreamRequest) -> Result<Option<u64>, Failure> {
         let call = async {
             let mut request = self.client.estimate_request();
@@ -97,7 +97,7 @@ impl Remote<'_> {
             let estimate = outcome::read(response.get()?.get_outcome()?)?;
             Ok(estimate.map(|estimate| Some(estimate.get_bytes()).filter(|bytes| *bytes != 0)))
         };
-        self.within(ZFS_DEADLINE, self.told("ask for the size at", call)).await
+        self.told("ask for the size at", call).await
     }
 
     /// Has it write the stream into `sink`; returns the bytes that it says it sent.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tests::{Signal, Tree, is_real, until};
 
 use crate::scene::{LITTLE, Scene, Summary, Way};
-use crate::source::at_work;
+use crate::source::{at_work, calls};
 
 const STALL: [&str; 2] = ["--stall", "2s"];
 /// Bytes of a stream's DRR_BEGIN record.
@@ -81,15 +81,34 @@ fn a_source_that_hangs_is_left_for_another() {
 
 #[test]
 fn a_source_that_hangs_over_the_size_of_a_stream_is_left_for_another_or_sends_without() {
-    for replicas in [2, 1] {
+    // Where the first failure is the last, there is no other.
+    for (replicas, timeout, sends) in [(2, "7d", 1), (1, "7d", 0), (2, "0s", 0)] {
         let scene = Scene::with_little_data(replicas);
         let contents = scene.contents("s");
         scene.sources[0].hang_over_sizes(true);
-        let summary = Summary::of(scene.begin(Way::Download, &STALL).finish());
-        assert_eq!(summary.places(), [scene.sources[replicas - 1].place()]);
+        let patience = [&STALL[..], &["--timeout", timeout]].concat();
+        let summary = Summary::of(scene.begin(Way::Download, &patience).finish());
+        assert_eq!(summary.places(), [scene.sources[sends].place()]);
         scene.sources[0].hang_over_sizes(false);
         scene.assert_arrived("s", &contents);
     }
+}
+
+#[test]
+fn a_source_that_hangs_over_sizes_is_asked_for_one_of_them() {
+    let mut scene = Scene::new(1);
+    scene.sources[0].machine.create("pool-source-1/data", LITTLE, "s1");
+    for label in ["s2", "s3", "s4"] {
+        scene.sources[0].machine.zfs(&["snapshot", &scene.sources[0].snapshot(label)]);
+    }
+    scene.start();
+    scene.sources[0].hang_over_sizes(true);
+    let every = [&STALL[..], &["--all-snapshots"]].concat();
+    let summary = Summary::of(scene.begin(Way::Download, &every).finish());
+    assert!(summary.stderr.contains("does not say how much it sends"), "{}", summary.stderr);
+    let asked = calls(&scene.sources[0].machine, |call| call.starts_with("send -nvP"));
+    assert_eq!((asked, scene.sources[0].sends()), (1, 4));
+    scene.sources[0].hang_over_sizes(false);
 }
 
 /// As over a huge dataset in which hardly anything has changed.

@@ -70,7 +70,7 @@ pub(super) struct Transfer {
     pub(super) held: RefCell<BTreeMap<(Key, Guid), Instant>>,
     /// What sources have told of the sizes of streams.
     pub(super) sizes: RefCell<Sizes>,
-    /// Sources that took too long to tell, and aren't asked again.
+    /// Sources that took too long to tell since there was progress, and aren't asked meanwhile.
     pub(super) silent_on_sizes: RefCell<BTreeSet<Place>>,
     /// What was said since there was progress.
     pub(super) told: BTreeSet<String>,
@@ -140,6 +140,7 @@ impl Transfer {
                 self.moved = Instant::now();
                 backoff.reset();
                 self.told.clear();
+                self.silent_on_sizes.take();
             }
             let idle = self.moved.elapsed();
             let pause = self.go_on(trouble, progress, idle, &mut backoff)?;
@@ -157,6 +158,11 @@ impl Transfer {
     async fn has_moved(&self) -> bool {
         let look = target::look(&self.tools.zfs, &self.job.target).await;
         look.is_ok_and(|look| look.mark() != self.mark)
+    }
+
+    /// Whether a round that fails now is followed by another.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.moved.elapsed() < self.job.options.timeout
     }
 
     /// After how long to try again, or why not to.

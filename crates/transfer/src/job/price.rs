@@ -41,6 +41,10 @@ impl Transfer {
             priced.push((step, bytes));
         }
         let mut warnings = self.warnings.clone();
+        if self.silent_on_sizes.borrow().contains(remote.place) {
+            let place = remote.place;
+            warnings.push(format!("{place} does not say how much it sends: it may not fit"));
+        }
         let more = priced.len().saturating_sub(MOST_TOLD);
         if more > 0 {
             warnings.push(format!("{more} more steps are not listed"));
@@ -77,7 +81,9 @@ impl Transfer {
             return Ok(*known);
         }
         let size = self.ask_size(remote, request).await?;
-        self.sizes.borrow_mut().insert(of, size);
+        if !self.silent_on_sizes.borrow().contains(remote.place) {
+            self.sizes.borrow_mut().insert(of, size);
+        }
         Ok(size)
     }
 
@@ -96,7 +102,7 @@ impl Transfer {
             Ok(Ok(size)) => return Ok(size),
             Ok(Err(failure)) => Trouble::at_source(failure),
             Err(_) => {
-                // Its pool may hang, or only be large: first another source is tried, and then this one without.
+                // Its pool may hang, or only be large: another source is tried, or else this one without.
                 self.silent_on_sizes.borrow_mut().insert(remote.place.clone());
                 let reason = format!("it has not answered for {} s", patience.as_secs());
                 let remedy = "Look at that machine's pool; --stall gives it more time.";
@@ -104,7 +110,7 @@ impl Transfer {
                 let failure =
                     Failure::new(Code::Unreachable, operation, remote.place, reason, remedy);
                 let trouble = Trouble::transient(failure);
-                if self.others {
+                if self.others && self.may_go_on() {
                     return Err(trouble);
                 }
                 trouble
