@@ -201,7 +201,7 @@ fn not_met(reasons: &NotDialled) -> Failure {
     unreachable("the sender has not reached the receiver")
 }
 
-/// Somebody who is there and is not the tracker is not gone round.
+/// A tracker that refuses is not gone round, nor somebody with its name and another key.
 fn why(error: NotDialled) -> Failure {
     match error {
         NotDialled::Unreachable(reasons) => unreachable(reasons.join("; ")),

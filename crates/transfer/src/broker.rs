@@ -70,8 +70,15 @@ impl Broker {
         let mut clerk = Clerk { desk: desk.clone(), dataset, rendezvous: None };
         tokio::task::spawn_local(async move {
             while let Some(call) = queue.recv().await {
-                // Its caller waits no longer either; the next one may have a new connection.
-                let _ = timeout(ANSWER_DEADLINE, clerk.serve(call)).await;
+                let listing = matches!(call, Call::Replicas(_));
+                let serve = clerk.serve(call);
+                if listing {
+                    // It may be long; it ends by itself when no more of it comes.
+                    serve.await;
+                } else {
+                    // Its caller waits no longer either; the next one may have a new connection.
+                    let _ = timeout(ANSWER_DEADLINE, serve).await;
+                }
             }
         });
         (Self { calls }, desk)
@@ -80,7 +87,7 @@ impl Broker {
     /// All replicas of the dataset, with their snapshots, and of those of other names that share
     /// one.
     pub(crate) async fn replicas(&self) -> Result<Vec<Replica>, Failure> {
-        self.call(Call::Replicas).await
+        self.ask(Call::Replicas).await
     }
 
     /// Asks the machine at a place for a ticket; gives the sturdyrefs to dial in turn.
@@ -105,17 +112,25 @@ impl Broker {
     }
 
     async fn call<T>(&self, call: impl FnOnce(Answer<T>) -> Call) -> Result<T, Failure> {
-        let lost = |reason: &str| {
-            let remedy = "See to it that the tracker runs and can be reached.";
-            Failure::new(Code::Unreachable, "ask the tracker", "", reason, remedy)
-        };
+        timeout(ANSWER_DEADLINE, self.ask(call)).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    /// The same, however long it takes.
+    async fn ask<T>(&self, call: impl FnOnce(Answer<T>) -> Call) -> Result<T, Failure> {
         let gone = || lost("the connection to it is closed");
-        let silent = || lost("it has not answered for 30 s");
         let (answer, result) = oneshot::channel();
         self.calls.send(call(answer)).map_err(|_| gone())?;
-        let result = timeout(ANSWER_DEADLINE, result).await;
-        result.map_err(|_| silent())?.map_err(|_| gone())?
+        result.await.map_err(|_| gone())?
     }
+}
+
+fn lost(reason: &str) -> Failure {
+    let remedy = "See to it that the tracker runs and can be reached.";
+    Failure::new(Code::Unreachable, "ask the tracker", "", reason, remedy)
+}
+
+fn silent() -> Failure {
+    lost("it has not answered for 30 s")
 }
 
 /// Makes the calls, one after the other.
@@ -249,7 +264,7 @@ impl Gathered {
     /// comes a round trip after the last of them, isn't waited for.
     ///
     /// # Errors
-    /// Those of the call; or what was listed can't be read, or nothing has come for 30 s.
+    /// Those of the call, or what was listed can't be read. That nothing has come for 30 s is a failure.
     pub async fn of(
         self,
         call: impl Future<Output = capnp::Result<Result<(), Failure>>>,
@@ -261,16 +276,15 @@ impl Gathered {
                 Ok(()) => {}
                 Err(failure) => return Ok(Err(failure)),
             },
-            error = silence(&self.heard) => return Err(error),
+            () = silence(&self.heard) => return Ok(Err(silent())),
         }
         Ok(Ok(self.replicas.take()))
     }
 }
 
 /// Ends when nothing has been heard for so long, however long the list is.
-async fn silence(heard: &Notify) -> capnp::Error {
+async fn silence(heard: &Notify) {
     while timeout(ANSWER_DEADLINE, heard.notified()).await.is_ok() {}
-    capnp::Error::disconnected("it has not answered for 30 s".to_owned())
 }
 
 struct Collector {
@@ -312,26 +326,52 @@ impl replica_sink::Server for Collector {
 mod tests {
     use std::time::Duration;
 
+    use tokio::task::LocalSet;
     use tokio::time::{Instant, sleep};
 
     use super::*;
 
+    /// Sends a part of its list each 10 s, be it only more of one replica, and then no more.
+    struct Slow {
+        parts: u32,
+        says_done: bool,
+    }
+
+    impl broker::Server for Slow {
+        async fn replicas(
+            self: Rc<Self>,
+            params: broker::ReplicasParams,
+            _: broker::ReplicasResults,
+        ) -> capnp::Result<()> {
+            let sink = params.get()?.get_sink()?;
+            for _ in 0..self.parts {
+                sleep(Duration::from_secs(10)).await;
+                sink.write_request().send().await?;
+            }
+            if self.says_done {
+                sink.done_request().send().promise.await?;
+            }
+            std::future::pending().await
+        }
+    }
+
+    /// What comes of asking it, and after how many seconds.
+    async fn listed(slow: Slow) -> (Result<usize, Failure>, u64) {
+        let asked = async {
+            let (broker, _desk) = Broker::new(new_client(slow), "data".parse().unwrap());
+            let began = Instant::now();
+            let replicas = broker.replicas().await;
+            (replicas.map(|all| all.len()), began.elapsed().as_secs())
+        };
+        LocalSet::new().run_until(asked).await
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_list_may_be_as_long_as_it_likes_while_more_of_it_comes() {
-        for (count, seconds) in [(0, 30), (1, 40), (10, 130)] {
-            let (sink, gathered) = Gathered::begin();
-            // A part each 10 s, be it only more of one replica, and then no more.
-            let call = async {
-                for _ in 0..count {
-                    sleep(Duration::from_secs(10)).await;
-                    sink.write_request().send().await?;
-                }
-                std::future::pending().await
-            };
-            let began = Instant::now();
-            let error = gathered.of(call).await.err().map(|error| error.kind);
-            assert_eq!(error, Some(capnp::ErrorKind::Disconnected));
-            assert_eq!(began.elapsed().as_secs(), seconds, "{count}");
+        assert_eq!(listed(Slow { parts: 10, says_done: true }).await, (Ok(0), 100));
+        for (parts, seconds) in [(0, 30), (1, 40), (10, 130)] {
+            let ended = listed(Slow { parts, says_done: false }).await;
+            assert_eq!(ended, (Err(silent()), seconds));
         }
     }
 }

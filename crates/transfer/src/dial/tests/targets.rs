@@ -1,6 +1,6 @@
 use std::rc::Rc;
 
-use sturdyref::{Listener, ObjectId, Peer, RestoreError, Restored, Restorer};
+use sturdyref::{Identity, Listener, ObjectId, Peer, RestoreError, Restored, Restorer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::task::{LocalSet, spawn_local};
@@ -35,15 +35,40 @@ impl Restorer for Door {
 
 /// Somebody who listens, until the test is over.
 fn somebody(door: Door) -> SturdyRef {
+    listening(door, Security::Insecure, Auth::Insecure)
+}
+
+/// Somebody with an identity, and the address with the key that is looked for there.
+fn somebody_with(identity: &Identity, expected: &Identity) -> SturdyRef {
+    let security = Security::Tls(identity.clone());
+    listening(Door { open: true }, security, Auth::Tls(expected.fingerprint()))
+}
+
+fn listening(door: Door, security: Security, auth: Auth) -> SturdyRef {
     let local = "tcp:127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind(&local, Security::Insecure).unwrap();
-    let found = at(Auth::Insecure, &listener.local_address().to_string());
+    let listener = Listener::bind(&local, security).unwrap();
+    let found = at(auth, &listener.local_address().to_string());
     spawn_local(listener.serve(Rc::new(door), CancellationToken::new()));
     found
 }
 
+/// Somebody else: says this to the first who comes, and closes.
+async fn says(words: &'static [u8], auth: Auth) -> SturdyRef {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let found = at(auth, &format!("tcp:{}", other.local_addr().unwrap()));
+    spawn_local(async move {
+        let (mut stream, _) = other.accept().await.unwrap();
+        stream.write_all(words).await.unwrap();
+    });
+    found
+}
+
 async fn dialled(targets: &[SturdyRef]) -> Result<Connection, NotDialled> {
-    let dialled = dial(targets, &Security::Insecure, &Limits::default(), |_| ()).await;
+    dialled_by(&Security::Insecure, targets).await
+}
+
+async fn dialled_by(security: &Security, targets: &[SturdyRef]) -> Result<Connection, NotDialled> {
+    let dialled = dial(targets, security, &Limits::default(), |_| ()).await;
     dialled.map(|(connection, ())| connection)
 }
 
@@ -70,18 +95,32 @@ async fn who_is_there_and_refuses_is_the_last_to_be_dialled() {
 #[tokio::test]
 async fn who_is_somebody_else_is_passed_over() {
     let test = async {
+        let right = Identity::ephemeral().unwrap();
+        let me = Security::Tls(Identity::ephemeral().unwrap());
         // A forwarder with nothing behind it, and another service.
         for words in [&b""[..], b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"] {
-            let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let found = at(Auth::Insecure, &format!("tcp:{}", other.local_addr().unwrap()));
-            spawn_local(async move {
-                let (mut stream, _) = other.accept().await.unwrap();
-                stream.write_all(words).await.unwrap();
-            });
+            let found = says(words, Auth::Insecure).await;
             let there = somebody(Door { open: true });
-            let connection = dialled(&[found, there]).await.unwrap();
-            connection.close().await;
+            dialled(&[found, there]).await.unwrap().close().await;
+            let found = says(words, Auth::Tls(right.fingerprint())).await;
+            let there = somebody_with(&right, &right);
+            dialled_by(&me, &[found, there]).await.unwrap().close().await;
         }
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_has_another_key_is_the_last_to_be_dialled() {
+    let test = async {
+        let [right, wrong, me] = [(); 3].map(|()| Identity::ephemeral().unwrap());
+        let targets = [somebody_with(&wrong, &right), somebody_with(&right, &right)];
+        let ended = dialled_by(&Security::Tls(me), &targets).await;
+        assert!(
+            matches!(ended, Err(NotDialled::Final(ConnectError::WrongKey { .. }))),
+            "{:?}",
+            ended.map(drop)
+        );
     };
     LocalSet::new().run_until(test).await;
 }
