@@ -42,9 +42,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", default_value = "0")]
     pub(crate) reserve: Reserve,
 
-    /// Memory for data on its way to receivers, of all streams together, beyond the first 2 MiB of each: 48M
+    /// Memory for data on its way to receivers, of all streams together, beyond the first 3 MiB of each: 48M
     ///
-    /// A stream takes what its path holds (bandwidth times round trip) and some more: 2 MiB in any
+    /// A stream takes what its path holds (bandwidth times round trip) and some more: 3 MiB in any
     /// case, also with 0, and at most 34 MiB.
     #[arg(long, value_name = "SIZE", default_value = "48M", value_parser = size)]
     pub(crate) memory: u64,

@@ -35,7 +35,7 @@ impl Crowd {
                 let mut first = first.lock().ok().context("another has failed")?;
                 if first.is_none() {
                     let now = |(other, pid): (usize, &u32)| {
-                        if other == index { size } else { received(*pid).unwrap_or(size) }
+                        if other == index { size } else { received(*pid, size) }
                     };
                     *first = Some(pids.iter().enumerate().map(now).collect());
                 }
@@ -62,12 +62,21 @@ impl Crowd {
     }
 }
 
-/// The bytes of its stream that a receiver has had so far: the bare pump writes them to a pipe, and ours to a socket,
-/// which isn't counted, but `zfs receive`, its child, reads them. `None` if it has ended as well.
-fn received(pid: u32) -> Option<u64> {
-    let written = counted(pid, "wchar: ")?;
-    let read = children(pid).into_iter().filter_map(|child| counted(child, "rchar: ")).max();
-    Some(written.max(read.unwrap_or(0)))
+/// The bytes of its stream, of so many, that a receiver has had so far: the bare pump writes them to a pipe, and ours to
+/// a socket, which isn't counted, but `zfs receive`, its child, reads them. Who has ended had all of them, and so had
+/// ours when that child has ended: it has hardly written anything itself.
+fn received(pid: u32, size: u64) -> u64 {
+    let Some(written) = counted(pid, "wchar: ") else { return size };
+    let receives = |child: &u32| {
+        let arguments = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        arguments.split('\0').any(|argument| argument == "receive")
+    };
+    let mut receiving = children(pid).into_iter().filter(receives);
+    match receiving.find_map(|child| counted(child, "rchar: ")) {
+        Some(read) => read,
+        None if written < size / 100 => size,
+        None => written,
+    }
 }
 
 fn counted(pid: u32, what: &str) -> Option<u64> {
@@ -78,8 +87,36 @@ fn counted(pid: u32, what: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn a_receiver_has_what_its_child_has_read_and_all_once_that_has_ended() {
+        let child =
+            "dd bs=1000 count=1000 iflag=fullblock of=/dev/null 2>/dev/null; echo; read end";
+        let script = format!("sh -c '{child}' receive; echo; read end");
+        let mut shell = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = shell.stdin.take().unwrap();
+        let mut said = BufReader::new(shell.stdout.take().unwrap());
+        let mut wait = || said.read_line(&mut String::new()).unwrap();
+        stdin.write_all(&[7; 1_000_000]).unwrap();
+        wait();
+        let so_far = received(shell.id(), 1 << 30);
+        assert!((1_000_000..1_100_000).contains(&so_far), "{so_far}");
+        stdin.write_all(b"\n").unwrap();
+        wait();
+        assert_eq!(received(shell.id(), 1 << 30), 1 << 30);
+        drop(stdin);
+        shell.wait().unwrap();
+        assert_eq!(received(shell.id(), 1 << 30), 1 << 30);
+    }
 
     #[test]
     fn who_has_less_than_others_has_less_than_its_share() {
